@@ -1,0 +1,1 @@
+"""Stage 4 of 8, asr: gated PCM in, Hypothesis out."""

@@ -1,0 +1,67 @@
+"""What a recogniser says, and the interface all recognisers share. Pure."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.audio.chunk import Int16Array
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word.
+
+    Attributes:
+        text: As written, with the punctuation that clings to it.
+        start_sample: First sample on the media clock (16 kHz).
+        end_sample: Just after its last sample.
+        confidence: Probability in [0, 1].
+    """
+
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The recogniser's text for one utterance so far.
+
+    Attributes:
+        utterance_id: The utterance this belongs to; one final exists for each.
+        text: All words joined; empty when nothing was recognised.
+        words: The words with times and confidence.
+        is_final: Whether the text can still change.
+        start_sample: First sample of the utterance on the media clock (16 kHz).
+        end_sample: Just after the last sample this text has taken into account.
+    """
+
+    utterance_id: int
+    text: str
+    words: tuple[Word, ...]
+    is_final: bool
+    start_sample: int
+    end_sample: int
+
+
+class Recogniser(Protocol):
+    """Streaming recognition of one utterance at a time.
+
+    Calls block while a model runs, so a shell makes them on one worker thread per stream.
+    """
+
+    def start(self, utterance_id: int, start_sample: int) -> None:
+        """Begin an utterance whose first sample stands at `start_sample`."""
+        ...
+
+    def push(self, pcm: Int16Array) -> Hypothesis | None:
+        """Append 16 kHz mono int16 audio; return a tentative hypothesis when one is due."""
+        ...
+
+    def settle(self) -> Hypothesis:
+        """Recognise all audio so far, now; still tentative. Free if nothing came since."""
+        ...
+
+    def finish(self) -> Hypothesis:
+        """Recognise all audio and close the utterance with its only final hypothesis."""
+        ...

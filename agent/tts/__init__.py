@@ -1,0 +1,1 @@
+"""Stage 7 of 8, tts: clauses in, PCM with word times out."""
