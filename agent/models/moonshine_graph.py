@@ -73,7 +73,7 @@ def repair(source_dir: Path, target_dir: Path) -> None:
 
 
 def _read(source: Path, work_dir: Path) -> ModelProto:
-    """The flatbuffer as plain ONNX; loading it is the only way to get there."""
+    """Turn the flatbuffer into plain ONNX, by loading it: there is no other way."""
     if not source.is_file():
         raise MissingModelError(f"{source} is absent; `duplex models` fetches it again")
     plain = work_dir / "plain.onnx"

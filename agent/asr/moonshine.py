@@ -1,0 +1,243 @@
+"""Moonshine on the CPU: one stretch of speech in, text with word times out.
+
+The graphs are those `agent.models.moonshine_graph` made. Decoding is greedy; a draft, the tokens
+of an earlier pass over the same speech, is checked in one step of the decoder instead of one step
+a token, which is what makes partial results cheap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from agent.asr.alignment import monotonic_path
+from agent.asr.hypothesis import Word
+from agent.asr.repetition import loop_start
+from agent.audio.chunk import SAMPLE_RATE, Float32Array
+from agent.errors import AudioFormatError, MissingModelError
+from agent.models.moonshine_graph import CROSS_ATTENTION, DECODER_FIRST, DECODER_NEXT, ENCODER
+
+TOKENIZER = "tokenizer.json"
+FRAME_SAMPLES = 384
+"""Samples one encoder frame stands for: strides 64, 3 and 2 of its three convolutions."""
+
+LEAST_SAMPLES = SAMPLE_RATE // 10
+"""Shorter speech is no word, and under 0.05 s the encoder's convolutions have nothing to do."""
+
+SILENCE_RMS = 1e-4
+"""-80 dBFS, under any microphone's noise: nothing louder is called silent here, for telling speech
+from noise is the work of the voice activity model."""
+
+TOKENS_PER_SECOND = 8
+SPARE_TOKENS = 8
+"""The longest text believed of a stretch of audio. The fastest speakers reach about 6 tokens a
+second; eight-bit decoders have been seen to run on to the end of their cache."""
+
+_BEGIN = 1
+_END = 2
+_WORD_START = "▁"
+
+
+class Stop(Enum):
+    """Why decoding ended."""
+
+    END = auto()
+    """The model said so."""
+    CAP = auto()
+    """The text was longer than the audio can hold."""
+    LOOP = auto()
+    """The model repeated itself; the repetition is cut off."""
+    NO_SPEECH = auto()
+    """Too short or silent: the model was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was recognised in one stretch of audio.
+
+    Attributes:
+        text: The words joined by spaces.
+        words: Sample positions count from the first sample of the stretch.
+        tokens: Without the begin and end marks; fit to be the next pass's draft.
+        probabilities: Of each token, as the model gave it.
+        stop: Why decoding ended.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    stop: Stop
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities; 0 without tokens."""
+        return _geometric_mean(self.probabilities)
+
+
+class Moonshine:
+    """One set of weights, shared by every conversation of the process.
+
+    `transcribe` keeps no state, and ONNX Runtime sessions may run from several threads at once.
+    """
+
+    def __init__(self, model_dir: Path) -> None:
+        """Load the graphs and the tokenizer.
+
+        Args:
+            model_dir: Holds the three repaired graphs and `TOKENIZER`.
+
+        Raises:
+            MissingModelError: One of them is absent.
+        """
+        for name in (ENCODER, DECODER_FIRST, DECODER_NEXT, TOKENIZER):
+            if not (model_dir / name).is_file():
+                raise MissingModelError(f"{model_dir / name} is absent; run `duplex models`")
+        self._encoder = _session(model_dir / ENCODER)
+        self._first = _session(model_dir / DECODER_FIRST)
+        self._next = _session(model_dir / DECODER_NEXT)
+        self._first_outputs = [output.name for output in self._first.get_outputs()]
+        self._next_outputs = [output.name for output in self._next.get_outputs()]
+        self._tokenizer = Tokenizer.from_file(str(model_dir / TOKENIZER))
+
+    def transcribe(self, signal: Float32Array, draft: Sequence[int] = ()) -> Transcript:
+        """Recognise one stretch of speech; best under 15 s, what the model was trained on.
+
+        Args:
+            signal: Mono samples in [-1, 1), shape (n,), float32, 16 kHz. Samples that are not
+                finite count as silence.
+            draft: Tokens guessed to come first, for instance those of a pass over less of the
+                same speech. A wrong draft costs a little time and changes nothing.
+
+        Returns:
+            The text; empty for less than `LEAST_SAMPLES` or for silence.
+
+        Raises:
+            AudioFormatError: Wrong dtype, or more than one dimension.
+        """
+        if signal.dtype != np.float32 or signal.ndim != 1:
+            raise AudioFormatError(f"expected mono float32, got {signal.dtype} {signal.shape}")
+        signal = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
+        if len(signal) < LEAST_SAMPLES or _rms(signal) < SILENCE_RMS:
+            return Transcript("", (), (), (), Stop.NO_SPEECH)
+        (encoded,) = self._encoder.run(["last_hidden_state"], {"input_values": signal[None]})
+        decoding = _Decoding(SPARE_TOKENS + len(signal) * TOKENS_PER_SECOND // SAMPLE_RATE)
+        cache = self._check_draft(encoded, draft, decoding)
+        while decoding.stop is None:
+            cache = self._step(cache, decoding)
+        return self._transcript(decoding, len(signal))
+
+    def _check_draft(
+        self, encoded: Float32Array, draft: Sequence[int], decoding: "_Decoding"
+    ) -> dict[str, Float32Array]:
+        """Read the draft as far as the model agrees with it, and one token further."""
+        draft = list(draft)[: decoding.most_tokens]
+        outputs = self._first.run(
+            self._first_outputs,
+            {"input_ids": np.array([[_BEGIN, *draft]], np.int64), "encoder_hidden_states": encoded},
+        )
+        named = dict(zip(self._first_outputs, outputs, strict=True))
+        logits, attention = named["logits"][0], named[CROSS_ATTENTION][0, 0]
+        chosen = logits.argmax(axis=-1)
+        agreed = 0
+        while agreed < len(draft) and chosen[agreed] == draft[agreed]:
+            agreed += 1
+        for row in range(agreed + 1):
+            decoding.append(logits[row], attention[row])
+        cache = {}
+        for name, value in named.items():
+            if name.startswith("present."):
+                # What the cache holds of the refused part of the draft is cut off.
+                kept = value[:, :, : agreed + 1] if ".decoder." in name else value
+                cache[name.replace("present.", "past_key_values.")] = kept
+        return cache
+
+    def _step(
+        self, cache: dict[str, Float32Array], decoding: "_Decoding"
+    ) -> dict[str, Float32Array]:
+        outputs = self._next.run(
+            self._next_outputs,
+            {"input_ids": np.array([[decoding.tokens[-1]]], np.int64), **cache},
+        )
+        named = dict(zip(self._next_outputs, outputs, strict=True))
+        decoding.append(named["logits"][0, -1], named[CROSS_ATTENTION][0, 0, -1])
+        for name, value in named.items():
+            if name.startswith("present."):
+                cache[name.replace("present.", "past_key_values.")] = value
+        return cache
+
+    def _transcript(self, decoding: "_Decoding", length: int) -> Transcript:
+        """Group the tokens into words and place these in the audio."""
+        tokens = decoding.tokens
+        # The row that gave the end mark, if any, claims the quiet after the last word.
+        starts = monotonic_path(np.stack(decoding.attention)) * FRAME_SAMPLES
+        bounds = [*starts.tolist(), length, length]
+        spelled = [self._tokenizer.id_to_token(token) or "" for token in tokens]
+        heads = [i for i, piece in enumerate(spelled) if i == 0 or piece.startswith(_WORD_START)]
+        words = []
+        for head, after in zip(heads, [*heads[1:], len(tokens)], strict=True):
+            text = self._tokenizer.decode(tokens[head:after]).strip()
+            if text:
+                confidence = _geometric_mean(decoding.probabilities[head:after])
+                words.append(Word(text, bounds[head], min(bounds[after], length), confidence))
+        return Transcript(
+            " ".join(word.text for word in words),
+            tuple(words),
+            tuple(tokens),
+            tuple(decoding.probabilities),
+            decoding.stop or Stop.END,
+        )
+
+
+class _Decoding:
+    """The tokens of one pass, and when to stop."""
+
+    def __init__(self, most_tokens: int) -> None:
+        self.most_tokens = most_tokens
+        self.tokens: list[int] = []
+        self.probabilities: list[float] = []
+        self.attention: list[Float32Array] = []
+        self.stop: Stop | None = None
+
+    def append(self, logits: Float32Array, attention: Float32Array) -> None:
+        """Take the likeliest token of one row of logits, or learn from it that the text ends."""
+        if self.stop is not None:
+            return
+        self.attention.append(attention)
+        token = int(logits.argmax())
+        if token == _END:
+            self.stop = Stop.END
+            return
+        self.tokens.append(token)
+        self.probabilities.append(float(1.0 / np.exp(logits - logits[token]).sum()))
+        loop = loop_start(self.tokens)
+        if loop is not None:
+            self.stop = Stop.LOOP
+            del self.tokens[loop:], self.probabilities[loop:], self.attention[loop:]
+        elif len(self.tokens) >= self.most_tokens:
+            self.stop = Stop.CAP
+
+
+def _session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    # One thread a session: two were slower on such small products, and a pool that spins between
+    # them takes the processor from the conversations beside this one.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _rms(signal: Float32Array) -> float:
+    return float(np.sqrt(np.mean(np.square(signal - signal.mean()))))
+
+
+def _geometric_mean(probabilities: Sequence[float]) -> float:
+    if not probabilities:
+        return 0.0
+    return float(np.exp(np.mean(np.log(np.maximum(probabilities, 1e-10)))))
