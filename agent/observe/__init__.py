@@ -1,0 +1,1 @@
+"""What happened, for people: a record per turn, and events for the client."""

@@ -1,0 +1,133 @@
+"""One record per turn: what was heard, what was answered, and when each stage began and ended."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.audio.chunk import seconds
+
+Clock = Callable[[], float]
+
+STAGES = (
+    "speech_end",
+    "recognised",
+    "speculated",
+    "decided",
+    "first_token",
+    "first_clause",
+    "first_speech",
+    "first_audio",
+    "answer_end",
+)
+"""Marks of a turn in the order they usually come. All are seconds since the session began;
+``speech_end`` is when the last sample of the user's speech arrived."""
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """One turn.
+
+    Attributes:
+        turn: Counts from 1; 0 is the greeting.
+        speech_start_sample: On the media clock (16 kHz).
+        speech_end_sample: Likewise, just after the user's last speech.
+        heard: What the user was heard to say.
+        answered: The agent's words that were heard.
+        interrupted: Whether the user cut the answer.
+        decision: Kind, reason and figures of the decision that ended the turn.
+        marks: Seconds since the session began, by stage.
+    """
+
+    turn: int
+    speech_start_sample: int | None = None
+    speech_end_sample: int | None = None
+    heard: str = ""
+    answered: str = ""
+    interrupted: bool = False
+    decision: dict[str, Any] = field(default_factory=dict)
+    marks: dict[str, float] = field(default_factory=dict)
+
+    def stages(self) -> dict[str, float]:
+        """How long after the user's last sample each mark came, in seconds."""
+        start = self.marks.get("speech_end")
+        if start is None:
+            return {}
+        names = [name for name in STAGES if name != "speech_end" and name in self.marks]
+        spans = {f"{name}_s": round(self.marks[name] - start, 3) for name in names}
+        if "first_audio" in self.marks:
+            spans["voice_to_voice_s"] = spans["first_audio_s"]
+        return spans
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        return {
+            "turn": self.turn,
+            "heard": self.heard,
+            "answered": self.answered,
+            "interrupted": self.interrupted,
+            "speech_start_sample": self.speech_start_sample,
+            "speech_end_sample": self.speech_end_sample,
+            "decision": self.decision,
+            "marks_s": {name: round(at, 3) for name, at in self.marks.items()},
+            "stages": self.stages(),
+        }
+
+
+class TurnRecorder:
+    """Collects the marks of a session's turns from the processors that pass them."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._origin = clock()
+        self._anchor: tuple[int, float] | None = None
+        self.turns: list[TurnRecord] = [TurnRecord(turn=0)]
+        self._draft: dict[str, float] = {}
+
+    @property
+    def current(self) -> TurnRecord:
+        """The turn that is being answered, or was last."""
+        return self.turns[-1]
+
+    def now_s(self) -> float:
+        """Seconds since the session began."""
+        return self._clock() - self._origin
+
+    def heard_audio(self, end_sample: int) -> None:
+        """Tie the media clock to this one: `end_sample` has just arrived."""
+        self._anchor = (end_sample, self.now_s())
+
+    def at_sample(self, sample: int) -> float:
+        """When `sample` of the media clock arrived, in seconds since the session began."""
+        if self._anchor is None:
+            return 0.0
+        anchor_sample, anchor_s = self._anchor
+        return anchor_s - seconds(anchor_sample - sample)
+
+    def draft(self, name: str) -> None:
+        """Mark a stage of a turn that is not decided yet; the last such mark counts."""
+        self._draft[name] = self.now_s()
+
+    def begin(self, *, text: str, start: int | None, end: int, decision: dict[str, Any]) -> None:
+        """A turn was committed."""
+        record = TurnRecord(
+            turn=len(self.turns),
+            heard=text,
+            speech_start_sample=start,
+            speech_end_sample=end,
+            decision=decision,
+        )
+        record.marks = {"speech_end": self.at_sample(end), **self._draft, "decided": self.now_s()}
+        self._draft = {}
+        self.turns.append(record)
+
+    def mark(self, name: str) -> bool:
+        """Mark a stage of the current turn; only the first time counts.
+
+        Returns:
+            Whether this was the first time.
+        """
+        if name in self.current.marks:
+            return False
+        self.current.marks[name] = self.now_s()
+        return True

@@ -1,0 +1,78 @@
+"""The frames our processors exchange.
+
+What must not wait behind data, or survive an interruption, is a SystemFrame.
+"""
+
+from dataclasses import dataclass, field
+
+from pipecat.frames.frames import DataFrame, SystemFrame, TextFrame
+
+from agent.asr.hypothesis import Hypothesis
+from agent.audio.chunk import PcmChunk
+from agent.tts.speech import Speech
+from agent.turns.events import Decision
+
+
+@dataclass
+class HopFrame(SystemFrame):
+    """One 32 ms hop of the user's audio with its speech posterior.
+
+    Parameters:
+        chunk: 512 samples at 16 kHz on the media clock.
+        probability: That the hop holds speech.
+    """
+
+    chunk: PcmChunk
+    probability: float
+
+
+@dataclass
+class HypothesisFrame(SystemFrame):
+    """The recogniser's text for the open utterance, tentative or final."""
+
+    hypothesis: Hypothesis
+
+
+@dataclass
+class UtteranceOverFrame(SystemFrame):
+    """Upstream: the turn is decided, so the recogniser owes the utterance's final."""
+
+
+@dataclass
+class TurnDecisionFrame(SystemFrame):
+    """A decision about the floor.
+
+    Parameters:
+        decision: What was decided and why.
+        text: The user's words it concerns, as recognised so far.
+    """
+
+    decision: Decision
+    text: str = ""
+
+
+@dataclass
+class SpeechFrame(DataFrame):
+    """Synthesised speech with its words, on its way to playout."""
+
+    speech: Speech
+
+
+@dataclass
+class HeardWordsFrame(SystemFrame, TextFrame):
+    """Words of the agent that have now been heard.
+
+    A TextFrame, so the assistant's aggregator writes it into the context; a SystemFrame, so it
+    keeps its place before the interruption that ends the response.
+    """
+
+
+@dataclass
+class ClientEventFrame(SystemFrame):
+    """Something for the client to show: one JSON object of the event vocabulary.
+
+    Parameters:
+        event: Its ``type`` names it; see docs/protocol.md.
+    """
+
+    event: dict[str, object] = field(default_factory=dict)

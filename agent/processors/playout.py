@@ -1,0 +1,268 @@
+"""Speech in; paced packets out, and the words that were heard."""
+
+import asyncio
+from collections import deque
+
+from pipecat.frames.frames import (
+    Frame,
+    InputTransportMessageFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    OutputAudioRawFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+)
+from pipecat.processors.frame_processor import (
+    FrameDirection,
+    FrameProcessor,
+    FrameProcessorSetup,
+)
+
+from agent.audio.chunk import Int16Array, samples
+from agent.audio.resample import StreamResampler
+from agent.observe.record import TurnRecorder
+from agent.playout.buffer import PlayoutBuffer
+from agent.playout.ledger import Ledger
+from agent.playout.position import HeardPosition
+from agent.processors.frames import ClientEventFrame, HeardWordsFrame, SpeechFrame
+from agent.settings import PlayoutSettings
+from agent.tts.speech import Speech
+
+_REPORT_LATE_S = 1.0
+"""How long past a channel's delay a client may take to report the end of an answer."""
+
+_HEARD_STEP_S = 0.05
+"""How often the heard position is looked at while the last packets sound."""
+
+
+class Playout(FrameProcessor):
+    """Paces speech by what the transport has taken, never more than `lead_s` ahead.
+
+    `PlayoutAck`, behind the transport, says what was taken. The window holds `lead_s` of
+    audio; full, speech waits in the buffer.
+    """
+
+    def __init__(
+        self,
+        settings: PlayoutSettings,
+        recorder: TurnRecorder,
+        *,
+        sample_rate: int,
+        delay_s: float,
+        fades: bool = True,
+    ) -> None:
+        """Begin silent.
+
+        Args:
+            settings: Packet length and lead.
+            recorder: Of the session.
+            sample_rate: Of the voice, in Hz.
+            delay_s: From a packet's leaving to its sounding, where the client reports nothing.
+            fades: Whether a cut ends in a faded tail of ours; no if the client fades itself.
+        """
+        super().__init__()
+        self._recorder = recorder
+        self._rate = sample_rate
+        self._packet = samples(settings.packet_s, sample_rate)
+        self._window = max(1, round(settings.lead_s / settings.packet_s))
+        self._fades = fades
+        self._buffer = PlayoutBuffer(sample_rate)
+        self._ledger = Ledger(sample_rate)
+        self._heard = HeardPosition(sample_rate, delay_s)
+        self._resampler: StreamResampler | None = None
+        self._outstanding: deque[tuple[Int16Array, int]] = deque()
+        self._end: LLMFullResponseEndFrame | None = None
+        self._started = False
+        self._wake = asyncio.Event()
+        self._pacer: asyncio.Task[None] | None = None
+        self._turn = 0
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Start the pacer."""
+        await super().setup(setup)
+        self._pacer = self.create_task(self._pace())
+
+    async def cleanup(self) -> None:
+        """Stop the pacer."""
+        await super().cleanup()
+        if self._pacer:
+            await self.cancel_task(self._pacer)
+            self._pacer = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take speech; hold a response's end until its last word was heard."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case SpeechFrame():
+                self._add(frame.speech)
+            case LLMFullResponseStartFrame():
+                self._begin()
+                await self.push_frame(frame, direction)
+            case LLMFullResponseEndFrame():
+                self._close_buffer()
+                self._end = frame
+                self._wake.set()
+            case InterruptionFrame():
+                await self._cut(frame, direction)
+            case InputTransportMessageFrame():
+                self._on_report(frame.message)
+                await self.push_frame(frame, direction)
+            case _:
+                await self.push_frame(frame, direction)
+
+    def taken(self) -> None:
+        """The transport has taken the oldest outstanding packet."""
+        if self._outstanding:
+            packet, position = self._outstanding.popleft()
+            self._heard.sent(len(packet), position, self._now())
+            if self._turn == self._recorder.current.turn:
+                self._recorder.mark("first_audio")
+            self._wake.set()
+
+    def _begin(self) -> None:
+        self._buffer.open()
+        self._ledger.begin()
+        self._end = None
+        self._turn = self._recorder.current.turn
+
+    def _on_report(self, message: object) -> None:
+        if not isinstance(message, dict) or message.get("type") != "played":
+            return
+        played = message.get("samples")
+        if isinstance(played, int) and not isinstance(played, bool):
+            self._heard.reported(
+                played, self._now(), cleared=message.get("cleared") is True
+            )
+            self._wake.set()
+
+    async def _pace(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while len(self._outstanding) < self._window:
+                packet = self._buffer.take(self._packet)
+                if packet is None:
+                    break
+                await self._send(packet)
+            await self._tell_heard()
+            if self._end and self._buffer.is_done and not self._outstanding:
+                await self._finish(self._end)
+
+    async def _send(self, packet: Int16Array) -> None:
+        if not self._started:
+            self._started = True
+            await self.push_frame(TTSStartedFrame())
+        self._outstanding.append((packet, self._buffer.position))
+        await self.push_frame(
+            TTSAudioRawFrame(audio=packet.tobytes(), sample_rate=self._rate, num_channels=1)
+        )
+
+    async def _finish(self, end: LLMFullResponseEndFrame) -> None:
+        """Wait until the last word has sounded, then let the response end."""
+        deadline = self._heard.settled_at() + _REPORT_LATE_S * self._heard.is_reported
+        while self._end is end and self._ledger.unheard_text:
+            left = deadline - self._now()
+            await self._tell_heard()
+            if left <= 0:
+                # A client that stops reporting must not keep the conversation from going on.
+                await self._push_heard(self._ledger.heard_until(self._buffer.position))
+                break
+            await asyncio.sleep(min(left + 0.001, _HEARD_STEP_S))
+        if self._end is not end:
+            return
+        self._end = None
+        await self._close_turn(interrupted=False)
+        await self.push_frame(end)
+
+    async def _cut(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
+        await self._tell_heard()
+        was_speaking = self._started
+        tail = self._drop_speech()
+        self._ledger.cut()
+        self._heard.cut()
+        self._end = None
+        if was_speaking:
+            await self.push_frame(ClientEventFrame(event={"type": "clear"}))
+            await self._close_turn(interrupted=True)
+        await self.push_frame(frame, direction)
+        if was_speaking and self._fades and len(tail):
+            await self.push_frame(
+                OutputAudioRawFrame(audio=tail.tobytes(), sample_rate=self._rate, num_channels=1)
+            )
+
+    def _drop_speech(self) -> Int16Array:
+        """Empty the buffer; return a tail that continues what the listener hears last."""
+        # The transport is writing the oldest packet and drops those behind it.
+        dropped = [packet for packet, _ in list(self._outstanding)[1:]]
+        self._outstanding.clear()
+        tail = self._buffer.cut()
+        self._resampler = None
+        return self._buffer.fade_out(dropped[0]) if dropped else tail
+
+    def _add(self, speech: Speech) -> None:
+        pcm = speech.pcm
+        if speech.sample_rate != self._rate:
+            self._resampler = self._resampler or StreamResampler(speech.sample_rate, self._rate)
+            pcm = self._resampler.push(pcm)
+        self._ledger.add(speech.words, self._buffer.add(pcm))
+        self._wake.set()
+
+    def _close_buffer(self) -> None:
+        if self._resampler:
+            self._buffer.add(self._resampler.flush())
+            self._resampler = None
+        self._buffer.close()
+
+    async def _close_turn(self, *, interrupted: bool) -> None:
+        record = self._recorder.current
+        if self._turn == record.turn:
+            record.answered = self._ledger.heard_text
+            record.interrupted = interrupted
+            self._recorder.mark("answer_end")
+        await self._show(self._ledger.heard_text, final=True, interrupted=interrupted)
+        event: dict[str, object] = {"type": "turn", "turn": record.turn, "stages": record.stages()}
+        await self.push_frame(ClientEventFrame(event=event))
+        if self._started:
+            self._started = False
+            await self.push_frame(TTSStoppedFrame())
+
+    async def _tell_heard(self) -> None:
+        await self._push_heard(self._ledger.heard_until(self._heard.at(self._now())))
+
+    async def _push_heard(self, words: list[str]) -> None:
+        if not words:
+            return
+        await self.push_frame(HeardWordsFrame(text=" ".join(words)))
+        await self._show(self._ledger.heard_text, final=False, interrupted=False)
+
+    async def _show(self, text: str, *, final: bool, interrupted: bool) -> None:
+        event: dict[str, object] = {
+            "type": "transcript",
+            "role": "assistant",
+            "text": text,
+            "final": final,
+            "turn": self._turn,
+        }
+        if interrupted:
+            event["interrupted"] = True
+        await self.push_frame(ClientEventFrame(event=event))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class PlayoutAck(FrameProcessor):
+    """Stands behind the transport and tells `Playout` what it has taken."""
+
+    def __init__(self, playout: Playout) -> None:
+        super().__init__()
+        self._playout = playout
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Count packets; pass everything on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSAudioRawFrame) and direction is FrameDirection.DOWNSTREAM:
+            self._playout.taken()
+        await self.push_frame(frame, direction)

@@ -1,0 +1,77 @@
+"""Our decisions as Pipecat's turn strategies: the aggregator does what the policy decided."""
+
+from pipecat.frames.frames import Frame, TranscriptionFrame
+from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
+from pipecat.turns.user_start import BaseUserTurnStartStrategy
+from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from agent.processors.frames import TurnDecisionFrame
+from agent.turns.events import DecisionKind
+
+_DROPPING = {DecisionKind.HOLD, DecisionKind.BACKCHANNEL}
+
+
+class DecidedTurnStart(BaseUserTurnStartStrategy):
+    """Opens the user's turn when it takes the floor or when its end is in sight.
+
+    Not at the first speech: a turn that turns out to be a cough need then never be closed.
+    """
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult | None:
+        """Open the turn; only a barge-in interrupts the agent."""
+        if isinstance(frame, TurnDecisionFrame):
+            kind = frame.decision.kind
+            if kind is DecisionKind.BARGE_IN:
+                await self.trigger_user_turn_started(enable_interruptions=True)
+            elif kind in (DecisionKind.SPECULATE, DecisionKind.COMMIT):
+                await self.trigger_user_turn_started(enable_interruptions=False)
+        return ProcessFrameResult.CONTINUE
+
+
+class DecidedTurnStop(BaseUserTurnStopStrategy):
+    """Speculates, withdraws, and ends the turn once its final transcript is in the context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._speculation: UserTurnSpeculation | None = None
+        self._same = NormalizedMatch()
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult | None:
+        """Follow the policy's decisions."""
+        if isinstance(frame, TurnDecisionFrame):
+            await self._on_decision(frame)
+        elif isinstance(frame, TranscriptionFrame):
+            await self._on_final(frame.text)
+        return ProcessFrameResult.CONTINUE
+
+    async def _on_decision(self, frame: TurnDecisionFrame) -> None:
+        kind = frame.decision.kind
+        if kind is DecisionKind.SPECULATE:
+            await self._withdraw()
+            self._speculation = UserTurnSpeculation(text=frame.text)
+            await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
+        elif kind is DecisionKind.RESUME:
+            await self._withdraw()
+        elif kind in _DROPPING:
+            await self._withdraw()
+            await self.trigger_user_turn_finalized()
+
+    async def _on_final(self, text: str) -> None:
+        speculation, self._speculation = self._speculation, None
+        if speculation and self._same.matches(speculation.text, text):
+            await self.trigger_user_turn_finalized(confirms_speculation=True)
+            return
+        if speculation:
+            await self.trigger_user_turn_speculation_cancelled()
+        await self.trigger_user_turn_stopped()
+
+    async def _withdraw(self) -> None:
+        if self._speculation:
+            self._speculation = None
+            await self.trigger_user_turn_speculation_cancelled()
+
+
+def decided_turns() -> UserTurnStrategies:
+    """Strategies for `LLMUserAggregatorParams` that leave every decision to `TurnTaking`."""
+    return UserTurnStrategies(start=[DecidedTurnStart()], stop=[DecidedTurnStop()])

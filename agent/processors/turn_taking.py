@@ -1,0 +1,208 @@
+"""Posterior, hypotheses and prosody in; decisions about the floor out."""
+
+import asyncio
+from concurrent.futures import Executor
+
+from loguru import logger
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    TranscriptionFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.utils.time import time_now_iso8601
+
+from agent.asr.hypothesis import Hypothesis
+from agent.audio.chunk import SAMPLE_RATE, samples
+from agent.audio.ring import PreRoll
+from agent.observe.record import TurnRecorder
+from agent.processors.frames import (
+    ClientEventFrame,
+    HopFrame,
+    HypothesisFrame,
+    TurnDecisionFrame,
+    UtteranceOverFrame,
+)
+from agent.turns.events import (
+    AgentFloor,
+    Decision,
+    DecisionKind,
+    Evidence,
+    Heard,
+    Prosody,
+    SpeechProbability,
+    TurnPolicy,
+)
+from agent.turns.smart_turn import WINDOW_S, SmartTurn
+
+_SCORE_EVERY = samples(0.16)
+"""Silence between two prosody scores; the first comes after as much. The answer changes as the
+silence grows, so asking once is not enough."""
+
+_SCORE_UNTIL = samples(1.6)
+"""Past this much silence another score has nothing new to hear."""
+
+_CLOSING = {DecisionKind.COMMIT, DecisionKind.HOLD, DecisionKind.BACKCHANNEL}
+
+
+class TurnTaking(FrameProcessor):
+    """Tells the policy what happens, and the pipeline what it decides."""
+
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        smart_turn: SmartTurn,
+        recorder: TurnRecorder,
+        executor: Executor,
+    ) -> None:
+        super().__init__()
+        self._policy = policy
+        self._smart_turn = smart_turn
+        self._recorder = recorder
+        self._executor = executor
+        self._audio = PreRoll(WINDOW_S * SAMPLE_RATE)
+        self._clock = 0
+        self._speech_start: int | None = None
+        self._silent_since = 0
+        self._next_score: int | None = None
+        self._scoring: asyncio.Task[None] | None = None
+        self._hypothesis: Hypothesis | None = None
+        self._committed: Decision | None = None
+        self._agent_speaking = False
+        self._floor: tuple[str, str] = ("silent", "silent")
+
+    async def cleanup(self) -> None:
+        """Stop scoring."""
+        await super().cleanup()
+        if self._scoring:
+            await self.cancel_task(self._scoring)
+            self._scoring = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Turn frames into evidence; pass everything on."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case HopFrame():
+                await self._on_hop(frame)
+            case HypothesisFrame():
+                await self._on_hypothesis(frame.hypothesis)
+            case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
+                await self._on_agent(isinstance(frame, BotStartedSpeakingFrame))
+        await self.push_frame(frame, direction)
+
+    async def _on_hop(self, frame: HopFrame) -> None:
+        self._audio.push(frame.chunk)
+        self._clock = frame.chunk.end_sample
+        was_speaking = self._policy.user_is_speaking
+        await self._tell(SpeechProbability(self._clock, frame.probability))
+        is_speaking = self._policy.user_is_speaking
+        if is_speaking != was_speaking:
+            await self._on_floor_change(is_speaking)
+        if not is_speaking:
+            self._score_prosody()
+
+    async def _on_floor_change(self, is_speaking: bool) -> None:
+        self._silent_since = self._clock
+        if is_speaking:
+            self._next_score = None
+            if self._speech_start is None:
+                self._speech_start = self._clock
+        else:
+            self._next_score = self._clock
+        await self._show_floor()
+
+    async def _on_agent(self, is_speaking: bool) -> None:
+        self._agent_speaking = is_speaking
+        await self._tell(AgentFloor(self._clock, is_speaking))
+        await self._show_floor()
+
+    async def _on_hypothesis(self, hypothesis: Hypothesis) -> None:
+        self._hypothesis = hypothesis
+        if not hypothesis.is_final:
+            await self._tell(Heard(self._clock, hypothesis))
+            return
+        self._hypothesis = None
+        committed, self._committed = self._committed, None
+        if committed and hypothesis.text:
+            await self._answer(hypothesis.text, committed)
+
+    async def _tell(self, evidence: Evidence) -> None:
+        for decision in self._policy.push(evidence):
+            await self._announce(decision)
+
+    async def _announce(self, decision: Decision) -> None:
+        text = self._hypothesis.text if self._hypothesis else ""
+        logger.debug("turn decision {}: {}", decision.kind.value, decision.reason)
+        event: dict[str, object] = {
+            "type": "decision",
+            "kind": decision.kind.value,
+            "at_s": round(decision.at_sample / SAMPLE_RATE, 3),
+            "reason": decision.reason,
+            "evidence": decision.evidence,
+        }
+        await self.push_frame(ClientEventFrame(event=event))
+        if decision.kind is DecisionKind.SPECULATE:
+            self._recorder.draft("speculated")
+        await self.push_frame(TurnDecisionFrame(decision=decision, text=text))
+        if decision.kind in _CLOSING:
+            self._next_score = None
+            self._committed = decision if decision.kind is DecisionKind.COMMIT else None
+            await self.push_frame(UtteranceOverFrame(), FrameDirection.UPSTREAM)
+            if self._committed is None:
+                self._speech_start = None
+
+    async def _answer(self, text: str, decision: Decision) -> None:
+        """The turn is over and its final text is here: hand it to the conversation."""
+        self._recorder.begin(
+            text=text,
+            start=self._speech_start,
+            end=decision.speech_end_sample,
+            decision={"kind": decision.kind.value, "reason": decision.reason, **decision.evidence},
+        )
+        self._speech_start = None
+        event: dict[str, object] = {
+            "type": "transcript",
+            "role": "user",
+            "text": text,
+            "final": True,
+            "turn": self._recorder.current.turn,
+        }
+        await self.push_frame(ClientEventFrame(event=event))
+        await self.push_frame(
+            TranscriptionFrame(
+                text=text, user_id="user", timestamp=time_now_iso8601(), finalized=True
+            )
+        )
+        await self._show_floor(thinking=True)
+
+    def _score_prosody(self) -> None:
+        """Ask again, in the background, whether the turn sounds finished."""
+        due = self._next_score
+        if due is None or self._clock < due or (self._scoring and not self._scoring.done()):
+            return
+        if self._clock - self._silent_since > _SCORE_UNTIL:
+            self._next_score = None
+            return
+        self._next_score = self._clock + _SCORE_EVERY
+        self._scoring = self.create_task(self._score(self._clock))
+
+    async def _score(self, at_sample: int) -> None:
+        pcm = self._audio.since(at_sample - WINDOW_S * SAMPLE_RATE).pcm
+        loop = asyncio.get_running_loop()
+        probability = await loop.run_in_executor(self._executor, self._smart_turn.score, pcm)
+        await self._tell(Prosody(at_sample, probability))
+
+    async def _show_floor(self, *, thinking: bool = False) -> None:
+        user = "speaking" if self._policy.user_is_speaking else "silent"
+        agent = "speaking" if self._agent_speaking else "thinking" if thinking else "silent"
+        if (user, agent) == self._floor:
+            return
+        self._floor = (user, agent)
+        event: dict[str, object] = {
+            "type": "floor",
+            "user": user,
+            "agent": agent,
+            "at_s": round(self._clock / SAMPLE_RATE, 3),
+        }
+        await self.push_frame(ClientEventFrame(event=event))

@@ -1,0 +1,195 @@
+"""Every knob, read once from YAML and the environment.
+
+A key in the file has an environment name made of its path: ``server.port`` is
+``DUPLEX_SERVER__PORT``. The environment wins over the file. Stages receive only their own part.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from agent.errors import SettingsError
+
+ENV_PREFIX = "DUPLEX_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AsrSettings(_Section):
+    """Recognition."""
+
+    model: Literal["moonshine-base-en", "moonshine-tiny-en"] = "moonshine-base-en"
+    """Base makes a third fewer errors; tiny needs half the time and memory."""
+
+
+class TurnSettings(_Section):
+    """When a turn begins and ends. Seconds of silence; see `agent.turns.policy`."""
+
+    closed_and_final_s: float = Field(0.36, ge=0.1, le=10)
+    closed_s: float = Field(0.8, ge=0.1, le=10)
+    open_and_final_s: float = Field(0.7, ge=0.1, le=10)
+    open_s: float = Field(1.4, ge=0.1, le=10)
+    trailing_s: float = Field(2.4, ge=0.1, le=20)
+    barge_in_s: float = Field(0.24, ge=0.05, le=5)
+    speculate: bool = True
+    """Prepare the answer unheard while waiting for the turn's end."""
+
+
+class LlmSettings(_Section):
+    """The language model: any OpenAI-compatible server, or the embedded one."""
+
+    url: str | None = None
+    """Base URL, such as http://127.0.0.1:11434/v1. Unset: OPENAI_BASE_URL, else embedded."""
+    model: str | None = None
+    key: SecretStr | None = None
+    embedded: str = "qwen2.5-coder-0.5b"
+    threads: int | None = Field(None, ge=1)
+    """Of the embedded model. Unset: the machine's physical cores, four at most."""
+    max_tokens: int = Field(160, ge=1)
+    temperature: float = Field(0.3, ge=0, le=2)
+    first_token_s: float = Field(4.0, gt=0)
+    """Without a first word by then, the caller hears a filler."""
+
+
+class TtsSettings(_Section):
+    """The voice."""
+
+    tier: Literal["auto", "student", "full"] = "auto"
+    """full is Kokoro-82M, student its distillation; auto measures what the machine can speak."""
+    voice: str = "af_heart"
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+
+
+class PlayoutSettings(_Section):
+    """How the agent's speech leaves."""
+
+    packet_s: float = Field(0.02, ge=0.01, le=0.1)
+    lead_s: float = Field(0.06, ge=0.02, le=0.5)
+    """Sent ahead of what is playing. More rides out a busy moment, less is cut sooner."""
+
+
+class ServerSettings(_Section):
+    """The web server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=0, le=65535)
+    """0 takes a free port and prints it."""
+    max_sessions: int = Field(4, ge=1)
+    """Conversations at once; the next caller is told to come back."""
+    drain_s: float = Field(10.0, ge=0)
+
+
+class ModelSettings(_Section):
+    """Where weights are."""
+
+    paths: Mapping[str, Path] = Field(default_factory=dict)
+    """Directories to use instead of the cache, by model name."""
+
+
+class AgentSettings(_Section):
+    """What the agent is told to be."""
+
+    name: str = "Duplex"
+    instructions: str = (
+        "You are Duplex, a friendly voice assistant running on this computer, without a network."
+    )
+    greeting: str = "Hi, I'm Duplex. What can I do for you?"
+    """Spoken first. Empty: the caller speaks first."""
+
+
+class Settings(_Section):
+    """All of it."""
+
+    agent: AgentSettings = AgentSettings()
+    asr: AsrSettings = AsrSettings()
+    turns: TurnSettings = TurnSettings()
+    llm: LlmSettings = LlmSettings()
+    tts: TtsSettings = TtsSettings()
+    playout: PlayoutSettings = PlayoutSettings()
+    server: ServerSettings = ServerSettings()
+    models: ModelSettings = ModelSettings()
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: A YAML file; its absence is an error. None reads the environment alone.
+        environ: Instead of the process's environment.
+
+    Raises:
+        SettingsError: Unreadable file, unknown key or bad value; names the place and the fix.
+    """
+    values = _from_file(path) if path else {}
+    _merge(values, _from_environ(os.environ if environ is None else environ))
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} must hold sections such as 'server:', not a list or a word")
+    return values
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        *sections, key = name.removeprefix(ENV_PREFIX).lower().split("__")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[key] = text
+    return values
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    source = f"{path}: " if path else ""
+    return "; ".join(source + _one(item["loc"], item["type"], item["msg"]) for item in error.errors())
+
+
+def _one(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(map(str, location))
+    if kind != "extra_forbidden":
+        return f"{name}: {message}"
+    known = _keys(location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(known))}"
+    return f"unknown setting '{name}': {hint}"
+
+
+def _keys(location: Iterable[int | str]) -> list[str]:
+    section: type[BaseModel] = Settings
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)

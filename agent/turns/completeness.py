@@ -1,0 +1,43 @@
+"""Does a text sound finished? Read off its last words. Pure."""
+
+import re
+from enum import Enum
+
+
+class Completeness(Enum):
+    """How finished a partial transcript reads."""
+
+    EMPTY = "empty"
+    TRAILING = "trailing"
+    """Ends on a word that cannot end a sentence: a conjunction, an article, a filler."""
+    OPEN = "open"
+    CLOSED = "closed"
+    """Ends with the recogniser's full stop, question mark or exclamation mark."""
+
+
+_TRAILING_WORDS = frozenset(
+    # Words that call for another one, and hesitations. Only those that hardly ever end an
+    # English sentence: "in", "on", "so", "it" and "you" often do and are left out. (The last
+    # words are the best single cue of a turn's end: Raux and Eskenazi 2009.)
+    "a an the and but or nor because if when while whose than as of to at for from with by into "
+    "about my your our their its i'm i'd i'll i've we're we'll you're they're um uh er hmm erm "
+    "mm ah".split()
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
+
+
+def completeness(text: str) -> Completeness:
+    """Judge how finished `text` reads.
+
+    Args:
+        text: A transcript with the recogniser's own punctuation.
+    """
+    stripped = text.rstrip()
+    words = _WORD.findall(stripped.lower().replace("’", "'"))
+    if not words:
+        return Completeness.EMPTY
+    ends_sentence = stripped[-1] in ".?!" and not stripped.endswith(("...", "…"))
+    # A recogniser puts a full stop behind every decode: a trailing word outweighs it.
+    if words[-1] in _TRAILING_WORDS and stripped[-1] != "?":
+        return Completeness.TRAILING
+    return Completeness.CLOSED if ends_sentence else Completeness.OPEN
