@@ -1,0 +1,340 @@
+/** Joins the conversation to the page. */
+
+import { Controls } from "./controls.js";
+import { rememberedSpeaker } from "./devices.js";
+import { byId } from "./dom.js";
+import { Lanes } from "./lanes.js";
+import { Latency } from "./latency.js";
+import { Meter } from "./meter.js";
+import { Microphone, MicrophoneError, WORDS } from "./microphone.js";
+import { Notice } from "./notice.js";
+import { Session, SessionError, fetchStatus } from "./session.js";
+import { Settings } from "./settings.js";
+import { describe } from "./state.js";
+import { Transcript } from "./transcript.js";
+import { WakeLock } from "./wakelock.js";
+
+/** @typedef {import("./types.js").FloorEvent} FloorEvent */
+
+/** An error of the server stays this long, unless something else needs the place. */
+const ERROR_SHOWN_MS = 12000;
+const MAX_DECISIONS = 100;
+
+class Page {
+  constructor() {
+    this.microphone = new Microphone();
+    this.session = new Session();
+    this.notice = new Notice(byId("notice"));
+    this.transcript = new Transcript(byId("transcript"), byId("transcript-empty"));
+    this.lanes = new Lanes(/** @type {HTMLCanvasElement} */ (byId("lanes")));
+    this.latency = new Latency(byId("latency"));
+    this.meters = { user: new Meter(byId("meter-user")), agent: new Meter(byId("meter-agent")) };
+    this.wakeLock = new WakeLock();
+    /** @type {Pick<FloorEvent, "user" | "agent">} */
+    this.floor = { user: "silent", agent: "silent" };
+    this.typingOnly = false;
+    this.countdown = 0;
+    this.errorTimer = 0;
+    this.controls = new Controls({
+      send: (event) => this.session.send(event),
+      isLive: () => this.session.phase === "live",
+      onChange: () => this.showState(),
+    });
+    this.settings = new Settings(this.microphone, {
+      onStream: (stream) => this.useStream(stream),
+      onSpeaker: (id) => this.session.link?.setSpeaker(id),
+      onVolume: (volume) => this.session.link?.setVolume(volume),
+      isBusy: () => this.session.phase !== "idle" && this.session.phase !== "ended",
+    });
+  }
+
+  async run() {
+    this.bind();
+    this.showPhase();
+    this.showPermission();
+    await this.microphone.watch();
+    this.showPermission();
+    await this.checkServer();
+  }
+
+  bind() {
+    byId("start-button").addEventListener("click", () => this.start());
+    byId("type-instead").addEventListener("click", () => this.startTyping());
+    byId("end-button").addEventListener("click", () => this.endOrStart());
+    byId("copy-button").addEventListener("click", () => this.copy());
+    byId("typed-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.type();
+    });
+    this.microphone.addEventListener("state", () => this.showPermission());
+    this.microphone.addEventListener("devices", () => this.settings.refresh());
+    this.microphone.addEventListener("ended", () => this.replaceMicrophone());
+    this.session.addEventListener("phase", () => this.showPhase());
+    this.session.addEventListener("event", (event) => {
+      this.receive(/** @type {CustomEvent} */ (event).detail);
+    });
+  }
+
+  /** The server's state is told before anybody presses the button. */
+  async checkServer() {
+    try {
+      const status = await fetchStatus();
+      byId("agent-name").textContent = status.name || "Duplex";
+      document.title = status.name || "Duplex";
+      byId("offline-badge").hidden = !status.offline;
+      this.settings.showFacts(status);
+      if (this.session.phase === "idle") this.notice.hide();
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+      this.showTrouble(error.trouble, error.message, () => this.checkServer());
+    }
+  }
+
+  async start() {
+    if (this.session.phase === "connecting" || this.session.phase === "live") return;
+    this.notice.hide();
+    this.typingOnly = false;
+    try {
+      const stream = await this.microphone.open();
+      this.controls.setStream(stream);
+      await this.session.start(stream);
+    } catch (error) {
+      if (!(error instanceof MicrophoneError)) throw error;
+      this.showMicrophoneTrouble(error.state, () => this.start());
+    }
+  }
+
+  startTyping() {
+    this.notice.hide();
+    this.typingOnly = true;
+    this.controls.setStream(null);
+    this.session.start(null);
+  }
+
+  endOrStart() {
+    const { phase } = this.session;
+    if (phase === "idle" || phase === "ended" || phase === "failed") {
+      if (this.typingOnly) this.startTyping();
+      else this.start();
+      return;
+    }
+    this.session.stop();
+  }
+
+  /** @param {MediaStream} stream */
+  useStream(stream) {
+    this.controls.setStream(stream);
+    this.session.setStream(stream);
+    this.attachMeters();
+  }
+
+  /** The microphone was unplugged, or its permission withdrawn, in the middle of it all. */
+  async replaceMicrophone() {
+    if (this.session.phase !== "live") return;
+    try {
+      this.useStream(await this.microphone.open());
+    } catch (error) {
+      if (!(error instanceof MicrophoneError)) throw error;
+      this.showMicrophoneTrouble(error.state, () => this.replaceMicrophone());
+    }
+  }
+
+  type() {
+    const input = /** @type {HTMLInputElement} */ (byId("typed-input"));
+    const text = input.value.trim();
+    if (!text || this.session.phase !== "live") return;
+    this.session.send({ type: "text", text });
+    this.transcript.showTyped(text);
+    input.value = "";
+  }
+
+  async copy() {
+    const label = byId("copy-label");
+    try {
+      await navigator.clipboard.writeText(this.transcript.text());
+      label.textContent = "Copied";
+    } catch {
+      label.textContent = "Not allowed";
+    }
+    setTimeout(() => (label.textContent = "Copy"), 2000);
+  }
+
+  /** @param {import("./types.js").ServerEvent} event */
+  receive(event) {
+    if (event.type === "transcript") this.transcript.show(event, this.session.epoch);
+    else if (event.type === "posterior") this.lanes.posterior(event);
+    else if (event.type === "turn") this.latency.show(event);
+    else if (event.type === "decision") this.showDecision(event);
+    else if (event.type === "error") this.showError(event);
+    else if (event.type === "floor") {
+      this.floor = event;
+      this.lanes.floor(event);
+      this.showState();
+    } else if (event.type === "ready") {
+      this.floor = { user: "silent", agent: "silent" };
+      this.lanes.reset();
+    }
+  }
+
+  /** @param {import("./types.js").DecisionEvent} event */
+  showDecision(event) {
+    this.lanes.decision(event);
+    const list = byId("decisions");
+    const item = document.createElement("li");
+    const time = document.createElement("time");
+    time.textContent = `${event.at_s.toFixed(1)} s`;
+    const kind = document.createElement("b");
+    kind.textContent = event.kind.toLowerCase().replace("_", "-");
+    const reason = document.createElement("span");
+    reason.textContent = event.reason;
+    item.append(time, kind, reason);
+    list.prepend(item);
+    while (list.childElementCount > MAX_DECISIONS) list.lastElementChild?.remove();
+  }
+
+  /** @param {import("./types.js").ErrorEvent} event */
+  showError({ message, fix }) {
+    const dismiss = { label: "Dismiss", run: () => this.notice.hide() };
+    this.notice.show({ kind: "problem", title: message, text: fix ?? "", actions: [dismiss] });
+    clearTimeout(this.errorTimer);
+    this.errorTimer = window.setTimeout(() => this.notice.hide(), ERROR_SHOWN_MS);
+  }
+
+  showPhase() {
+    const { phase, link } = this.session;
+    document.body.dataset.phase = phase;
+    const begun = phase !== "idle" && !(phase === "connecting" && byId("stage").hidden);
+    if (begun && !(phase === "failed" && byId("stage").hidden)) this.showStage();
+    const start = /** @type {HTMLButtonElement} */ (byId("start-button"));
+    start.disabled = phase === "connecting";
+    byId("start-label").textContent = phase === "connecting" ? "Connecting…" : "Start talking";
+    const active = phase === "live" || phase === "reconnecting" || phase === "connecting";
+    byId("end-label").textContent = active ? "End" : "Start again";
+    for (const id of ["interrupt-button", "typed-input"]) {
+      /** @type {HTMLButtonElement | HTMLInputElement} */ (byId(id)).disabled = phase !== "live";
+    }
+    byId("transport-badge").hidden = !link;
+    byId("transport-badge").textContent = link?.kind === "webrtc" ? "WebRTC" : "WebSocket";
+    if (phase === "live") this.goLive();
+    else this.leaveLive();
+    if (phase === "reconnecting") this.countDown();
+    if (phase === "failed") {
+      this.showTrouble(this.session.trouble, this.session.reason, () => this.endOrStart());
+    }
+    this.showState();
+  }
+
+  showStage() {
+    if (!byId("stage").hidden) return;
+    byId("welcome").hidden = true;
+    byId("stage").hidden = false;
+    byId("conversation").focus({ preventScroll: true });
+  }
+
+  goLive() {
+    clearInterval(this.countdown);
+    this.notice.hide();
+    this.controls.announce();
+    this.session.link?.setSpeaker(rememberedSpeaker())?.catch(() => {
+      // The remembered loudspeaker is gone: the system's default plays.
+    });
+    this.session.link?.setVolume(this.settings.volume);
+    this.attachMeters();
+    this.lanes.run();
+    this.wakeLock.hold();
+  }
+
+  leaveLive() {
+    clearInterval(this.countdown);
+    this.meters.user.detach();
+    this.meters.agent.detach();
+    this.lanes.stop();
+    if (this.session.phase === "ended" || this.session.phase === "failed") {
+      this.microphone.close();
+      this.wakeLock.release();
+    }
+    if (this.session.phase === "ended") {
+      this.notice.hide();
+      this.transcript.rule("Conversation ended");
+    }
+  }
+
+  attachMeters() {
+    const { context, link } = this.session;
+    if (!context || !link) return;
+    if (link.output) this.meters.agent.attach(link.output);
+    const { stream } = this.microphone;
+    if (stream && !this.typingOnly) {
+      this.meters.user.attach(context.createMediaStreamSource(stream));
+    }
+  }
+
+  /** Say what is being tried, and when. */
+  countDown() {
+    if (this.session.attempt === 1) this.transcript.rule("Connection lost");
+    const actions = [
+      { label: "Try now", run: () => this.session.retryNow() },
+      { label: "End", run: () => this.session.stop() },
+    ];
+    const show = () => {
+      const left_s = Math.max(0, Math.ceil((this.session.retryAt - performance.now()) / 1000));
+      const when = left_s ? `Trying again in ${left_s} s` : "Trying again now";
+      this.notice.show({
+        kind: "waiting",
+        title: "Connection lost. Your conversation is kept.",
+        text: `${this.session.reason} ${when} (attempt ${this.session.attempt}).`,
+        actions,
+      });
+    };
+    show();
+    clearInterval(this.countdown);
+    this.countdown = window.setInterval(show, 1000);
+  }
+
+  showState() {
+    const { phase } = this.session;
+    const { name, words } = describe(phase, this.floor, this.controls, this.typingOnly);
+    byId("state").dataset.state = name;
+    byId("state-text").textContent = words;
+  }
+
+  showPermission() {
+    const { state } = this.microphone;
+    byId("permission").dataset.state = state;
+    byId("permission-title").textContent = WORDS[state].title;
+    byId("permission-text").textContent = WORDS[state].text;
+    this.settings.refresh();
+  }
+
+  /** @param {import("./microphone.js").MicrophoneState} state @param {() => void} retry */
+  showMicrophoneTrouble(state, retry) {
+    const actions = [{ label: "Try again", run: retry }];
+    if (this.session.phase !== "live") {
+      actions.push({ label: "Type instead", run: () => this.startTyping() });
+    }
+    this.notice.show({ kind: "problem", ...WORDS[state], actions });
+  }
+
+  /**
+   * @param {import("./session.js").Trouble} trouble
+   * @param {string} reason
+   * @param {() => void} retry
+   */
+  showTrouble(trouble, reason, retry) {
+    const words = {
+      down: {
+        title: "The agent is not running.",
+        text: `${reason} Start it with “duplex serve”, then try again.`,
+      },
+      full: {
+        title: "The agent is busy.",
+        text: `${reason} Try again when somebody has finished.`,
+      },
+      refused: { title: "The conversation could not begin.", text: reason },
+    }[trouble];
+    const actions = [{ label: "Try again", run: retry }];
+    this.notice.show({ kind: "problem", ...words, actions });
+  }
+}
+
+new Page().run();

@@ -1,0 +1,102 @@
+/**
+ * How long each answer took, stage by stage, and the session's median.
+ *
+ * @typedef {import("./types.js").TurnEvent} TurnEvent
+ */
+
+/** Stage, column heading, and what it means; the last is the whole, as heard. */
+const STAGES = /** @type {const} */ ([
+  ["decision_s", "Decide", "From your last sound to the decision that you had finished"],
+  ["recognition_s", "Hear", "Until the words were final"],
+  ["first_token_s", "Think", "Until the language model's first word"],
+  ["first_clause_s", "Clause", "Until its first clause was complete"],
+  ["first_audio_s", "Speak", "Until the first sound of the voice was made"],
+  ["voice_to_voice_s", "Total", "From your last sound to the agent's first"],
+]);
+
+/** Older turns leave the table, and stay in the median. */
+const MAX_ROWS = 20;
+
+/** @param {number[]} values @returns {number} */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** @param {number | null | undefined} seconds */
+function format(seconds) {
+  return typeof seconds === "number" ? seconds.toFixed(2) : "–";
+}
+
+export class Latency {
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    /** @type {number[]} */
+    this._totals = [];
+    this._last = document.createElement("b");
+    this._summary = document.createElement("span");
+    this._body = document.createElement("tbody");
+    this._container = container;
+    const quiet = document.createElement("p");
+    quiet.className = "quiet";
+    quiet.textContent = "Measured for every answer, in seconds.";
+    container.replaceChildren(quiet);
+  }
+
+  /** @param {TurnEvent} event */
+  show(event) {
+    const total = event.stages.voice_to_voice_s;
+    if (typeof total === "number") this._totals.push(total);
+    if (!this._body.isConnected) this._container.replaceChildren(this._headline(), this._table());
+    this._last.textContent = `${format(total)} s`;
+    const count = this._totals.length;
+    this._summary.textContent = count
+      ? `median ${format(median(this._totals))} s over ${count} ${count === 1 ? "turn" : "turns"}`
+      : "";
+    this._body.prepend(this._row(event));
+    while (this._body.rows.length > MAX_ROWS) this._body.rows[MAX_ROWS].remove();
+  }
+
+  _headline() {
+    const line = document.createElement("p");
+    line.className = "headline";
+    line.append(this._last, this._summary);
+    return line;
+  }
+
+  _table() {
+    const table = document.createElement("table");
+    table.className = "turns";
+    const caption = table.createCaption();
+    caption.className = "visually-hidden";
+    caption.textContent = "Seconds per stage, newest turn first";
+    const head = table.createTHead().insertRow();
+    for (const [name, title] of [["Turn", ""], ...STAGES.map(([, n, t]) => [n, t])]) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = name;
+      cell.title = title;
+      head.append(cell);
+    }
+    table.append(this._body);
+    const scroll = document.createElement("div");
+    scroll.className = "latency-scroll";
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", "Time to answer, by turn");
+    scroll.append(table);
+    return scroll;
+  }
+
+  /** @param {TurnEvent} event */
+  _row(event) {
+    const row = document.createElement("tr");
+    const name = document.createElement("th");
+    name.scope = "row";
+    name.textContent = String(event.turn);
+    row.append(name);
+    for (const [stage] of STAGES) row.insertCell().textContent = format(event.stages[stage]);
+    return row;
+  }
+}
