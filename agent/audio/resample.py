@@ -135,7 +135,9 @@ class StreamResampler:
         # Coefficients are whole numbers and so is the input: every product and every sum is exact
         # in a float64, so the order of the sum, and with it the chunking, cannot be heard.
         sums = np.einsum("ij,ij->i", windows, self._taps[position % self._up])
-        return np.clip(np.rint(sums / _COEFFICIENT_SCALE), -32768, 32767).astype(np.int16)
+        rounded = np.clip(np.rint(sums / _COEFFICIENT_SCALE), -32768, 32767)
+        pcm: Int16Array = rounded.astype(np.int16)
+        return pcm
 
 
 def resample(pcm: Int16Array, from_rate: int, to_rate: int) -> Int16Array:
@@ -172,7 +174,7 @@ def _filter_bank(up: int, down: int) -> Float64Array:
     inside = np.clip(1.0 - (distance / reach) ** 2, 0.0, None)
     window = np.i0(_KAISER_BETA * np.sqrt(inside)) / np.i0(_KAISER_BETA)
     ideal = np.sinc(distance * bandwidth * _CUTOFF) * window
-    bank = ideal / ideal.sum(axis=1, keepdims=True)
+    bank: Float64Array = ideal / ideal.sum(axis=1, keepdims=True)
     bank = np.rint(bank * _COEFFICIENT_SCALE)
     # Rounding is repaired at the largest tap, where one unit matters least.
     peak = np.argmax(np.abs(bank), axis=1)
