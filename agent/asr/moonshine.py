@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from agent.asr.alignment import monotonic_path
+from agent.asr.alignment import monotonic_path, trim_quiet
 from agent.asr.hypothesis import Word
 from agent.asr.repetition import loop_start
 from agent.audio.chunk import SAMPLE_RATE, Float32Array
@@ -129,7 +129,7 @@ class Moonshine:
         cache = self._check_draft(encoded, draft, decoding)
         while decoding.stop is None:
             cache = self._step(cache, decoding)
-        return self._transcript(decoding, len(signal))
+        return self._transcript(decoding, signal)
 
     def _check_draft(
         self, encoded: Float32Array, draft: Sequence[int], decoding: "_Decoding"
@@ -170,12 +170,12 @@ class Moonshine:
                 cache[name.replace("present.", "past_key_values.")] = value
         return cache
 
-    def _transcript(self, decoding: "_Decoding", length: int) -> Transcript:
+    def _transcript(self, decoding: "_Decoding", signal: Float32Array) -> Transcript:
         """Group the tokens into words and place these in the audio."""
-        tokens = decoding.tokens
+        tokens, length = decoding.tokens, len(signal)
         # The row that gave the end mark, if any, claims the quiet after the last word.
         starts = monotonic_path(np.stack(decoding.attention)) * FRAME_SAMPLES
-        bounds = [*starts.tolist(), length, length]
+        bounds = [*np.minimum(starts, length).tolist(), length]
         spelled = [self._tokenizer.id_to_token(token) or "" for token in tokens]
         heads = [i for i, piece in enumerate(spelled) if i == 0 or piece.startswith(_WORD_START)]
         words = []
@@ -183,7 +183,8 @@ class Moonshine:
             text = self._tokenizer.decode(tokens[head:after]).strip()
             if text:
                 confidence = _geometric_mean(decoding.probabilities[head:after])
-                words.append(Word(text, bounds[head], min(bounds[after], length), confidence))
+                start, end = trim_quiet(signal, bounds[head], bounds[after])
+                words.append(Word(text, start, end, confidence))
         return Transcript(
             " ".join(word.text for word in words),
             tuple(words),

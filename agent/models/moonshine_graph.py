@@ -35,9 +35,19 @@ DECODER_NEXT = "decoder_next.onnx"
 HEADS = 8
 """Attention heads a layer, of tiny and base alike."""
 
+ALIGNMENT_HEADS = {
+    6: ((2, 0), (3, 5), (4, 3), (4, 6)),  # tiny
+    8: ((4, 2), (5, 1), (5, 5), (5, 6)),  # base
+}
+"""By number of decoder layers, the (layer, head) pairs that look where the word is spoken.
+
+Found on strings of single words whose borders are known: the mean of these four places half of the
+words within 30 ms, the mean of all heads of base within 65 ms.
+"""
+
 CROSS_ATTENTION = "cross_attention"
 """Output shape (1, 1, tokens, frames) float32: where in the audio each next token was looked for,
-the mean over layers and heads. Each row sums to one."""
+the mean over `ALIGNMENT_HEADS`. Each row sums to one."""
 
 
 def repair(source_dir: Path, target_dir: Path) -> None:
@@ -136,16 +146,18 @@ def _drop_mask(graph: GraphProto, mask: str) -> None:
 
 
 def _expose_cross_attention(graph: GraphProto) -> None:
-    """Add the output `CROSS_ATTENTION`: the mean over layers and heads, shape (1, n, frames)."""
+    """Add the output `CROSS_ATTENTION`."""
     layers = [
         node.output[0]
         for node in graph.node
         if node.op_type == "Softmax" and "/encoder_attn/" in node.name
     ]
-    if not layers:
-        raise MissingModelError("the decoder has no cross-attention under its expected name")
-    heads = len(layers) * HEADS
-    weights = np.full((1, heads, 1, 1), 1.0 / heads, np.float32)
+    if len(layers) not in ALIGNMENT_HEADS:
+        raise MissingModelError(f"a decoder with {len(layers)} cross-attentions is neither model")
+    aligned = ALIGNMENT_HEADS[len(layers)]
+    weights = np.zeros((1, len(layers) * HEADS, 1, 1), np.float32)
+    for layer, head in aligned:
+        weights[0, layer * HEADS + head] = 1.0 / len(aligned)
     graph.initializer.append(numpy_helper.from_array(weights, "cross_attention_weights"))
     graph.node.append(helper.make_node("Concat", layers, ["cross_attention_heads"], axis=1))
     # A 1x1 convolution is a weighted mean over heads that every operator set spells alike.
