@@ -1,6 +1,7 @@
 /** Joins the conversation to the page. */
 
 import { Controls } from "./controls.js";
+import { Decisions } from "./decisions.js";
 import { rememberedSpeaker } from "./devices.js";
 import { byId } from "./dom.js";
 import { Lanes } from "./lanes.js";
@@ -8,7 +9,7 @@ import { Latency } from "./latency.js";
 import { Meter } from "./meter.js";
 import { Microphone, MicrophoneError, WORDS } from "./microphone.js";
 import { Notice } from "./notice.js";
-import { Session, SessionError, fetchStatus } from "./session.js";
+import { Session, SessionError, TROUBLES, fetchStatus } from "./session.js";
 import { Settings } from "./settings.js";
 import { describe } from "./state.js";
 import { Transcript } from "./transcript.js";
@@ -18,7 +19,6 @@ import { WakeLock } from "./wakelock.js";
 
 /** An error of the server stays this long, unless something else needs the place. */
 const ERROR_SHOWN_MS = 12000;
-const MAX_DECISIONS = 100;
 
 class Page {
   constructor() {
@@ -27,6 +27,7 @@ class Page {
     this.notice = new Notice(byId("notice"));
     this.transcript = new Transcript(byId("transcript"), byId("transcript-empty"));
     this.lanes = new Lanes(/** @type {HTMLCanvasElement} */ (byId("lanes")));
+    this.decisions = new Decisions(byId("decisions"));
     this.latency = new Latency(byId("latency"));
     this.meters = { user: new Meter(byId("meter-user")), agent: new Meter(byId("meter-agent")) };
     this.wakeLock = new WakeLock();
@@ -164,9 +165,11 @@ class Page {
     if (event.type === "transcript") this.transcript.show(event, this.session.epoch);
     else if (event.type === "posterior") this.lanes.posterior(event);
     else if (event.type === "turn") this.latency.show(event);
-    else if (event.type === "decision") this.showDecision(event);
     else if (event.type === "error") this.showError(event);
-    else if (event.type === "floor") {
+    else if (event.type === "decision") {
+      this.lanes.decision(event);
+      this.decisions.show(event);
+    } else if (event.type === "floor") {
       this.floor = event;
       this.lanes.floor(event);
       this.showState();
@@ -174,22 +177,6 @@ class Page {
       this.floor = { user: "silent", agent: "silent" };
       this.lanes.reset();
     }
-  }
-
-  /** @param {import("./types.js").DecisionEvent} event */
-  showDecision(event) {
-    this.lanes.decision(event);
-    const list = byId("decisions");
-    const item = document.createElement("li");
-    const time = document.createElement("time");
-    time.textContent = `${event.at_s.toFixed(1)} s`;
-    const kind = document.createElement("b");
-    kind.textContent = event.kind.toLowerCase().replace("_", "-");
-    const reason = document.createElement("span");
-    reason.textContent = event.reason;
-    item.append(time, kind, reason);
-    list.prepend(item);
-    while (list.childElementCount > MAX_DECISIONS) list.lastElementChild?.remove();
   }
 
   /** @param {import("./types.js").ErrorEvent} event */
@@ -321,19 +308,9 @@ class Page {
    * @param {() => void} retry
    */
   showTrouble(trouble, reason, retry) {
-    const words = {
-      down: {
-        title: "The agent is not running.",
-        text: `${reason} Start it with “duplex serve”, then try again.`,
-      },
-      full: {
-        title: "The agent is busy.",
-        text: `${reason} Try again when somebody has finished.`,
-      },
-      refused: { title: "The conversation could not begin.", text: reason },
-    }[trouble];
+    const { title, remedy } = TROUBLES[trouble];
     const actions = [{ label: "Try again", run: retry }];
-    this.notice.show({ kind: "problem", ...words, actions });
+    this.notice.show({ kind: "problem", title, text: `${reason} ${remedy}`, actions });
   }
 }
 

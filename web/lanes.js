@@ -16,8 +16,8 @@ const USER_TOP = 18;
 const CURVE_PX = 36;
 const BAND_PX = 14;
 const AGENT_TOP = USER_TOP + CURVE_PX + BAND_PX + 22;
-/** Decision labels nearer than this overlap; the older one yields. */
-const LABEL_GAP_PX = 56;
+/** Decision labels keep this distance; where they cannot, the older one yields. */
+const LABEL_GAP_PX = 6;
 
 const LABELS = /** @type {Record<string, string>} */ ({
   SPECULATE: "speculate",
@@ -220,13 +220,14 @@ export class Lanes {
       c.moveTo(at, USER_TOP - 4);
       c.lineTo(at, height - 18);
       c.stroke();
-      if (at > free) continue;
       const label = LABELS[kind] ?? kind.toLowerCase();
       const half = c.measureText(label).width / 2;
+      const centre = Math.min(at, this._canvas.clientWidth - half - 1);
+      if (centre + half > free) continue;
       c.fillStyle = colour("ink");
       c.textAlign = "center";
-      c.fillText(label, Math.min(at, this._canvas.clientWidth - half - 1), 7);
-      free = at - LABEL_GAP_PX;
+      c.fillText(label, centre, 7);
+      free = centre - half - LABEL_GAP_PX;
     }
     c.textAlign = "left";
   }

@@ -18,7 +18,17 @@ const STATUS_TIMEOUT_MS = 4000;
 /** Waits before each attempt to reconnect; after the last one the person decides. */
 const BACKOFF_S = [0.5, 1, 2, 4, 8, 15, 15, 15];
 
-/** @typedef {"down" | "full" | "refused"} Trouble */
+/** @typedef {keyof typeof TROUBLES} Trouble */
+
+/** Why there is no conversation, and what helps. */
+export const TROUBLES = {
+  down: {
+    title: "The agent is not running.",
+    remedy: "Start it with “duplex serve”, then try again.",
+  },
+  full: { title: "The agent is busy.", remedy: "Try again when somebody has finished." },
+  refused: { title: "The conversation could not begin.", remedy: "" },
+};
 
 export class SessionError extends Error {
   /** @param {Trouble} trouble @param {string} message */

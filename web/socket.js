@@ -134,8 +134,6 @@ export class SocketLink {
     const socket = this._socket;
     this._socket = null;
     socket?.close();
-    for (const node of [this._source, this._capture, this._playback, this.output]) {
-      node?.disconnect();
-    }
+    for (const node of [this._source, this._capture, this._playback]) node?.disconnect();
   }
 }

@@ -13,7 +13,7 @@ export function describe(phase, floor, switches, typingOnly) {
   if (phase === "connecting") return { name: "idle", words: "Connecting…" };
   if (phase === "reconnecting") return { name: "idle", words: "Reconnecting…" };
   if (phase !== "live") return { name: "idle", words: "Not connected" };
-  if (floor.agent === "paused") return { name: "paused", words: "Agent paused, listening to you" };
+  if (floor.agent === "paused") return { name: "paused", words: "Paused, listening to you" };
   if (floor.user === "speaking" && floor.agent === "speaking") {
     return { name: "both", words: "Both speaking" };
   }

@@ -201,7 +201,6 @@ export class WebRtcLink {
     this._open = false;
     clearInterval(this._ping);
     this._audio.srcObject = null;
-    this.output.disconnect();
     this._pc.close();
   }
 }
