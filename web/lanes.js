@@ -67,10 +67,11 @@ export class Lanes {
 
   /** @param {PosteriorEvent} event */
   posterior(event) {
+    const first_s = event.at_s - (event.p.length - 1) * event.hop_s;
     event.p.forEach((p, index) => {
-      this._posterior.push({ at_s: event.at_s + index * event.hop_s, p });
+      this._posterior.push({ at_s: first_s + index * event.hop_s, p });
     });
-    this._sync(event.at_s + event.p.length * event.hop_s);
+    this._sync(event.at_s);
     const oldest = event.at_s - KEEP_S;
     while (this._posterior[0]?.at_s < oldest) this._posterior.shift();
   }

@@ -4,14 +4,16 @@
  * @typedef {import("./types.js").TurnEvent} TurnEvent
  */
 
-/** Stage, column heading, and what it means; the last is the whole, as heard. */
+/**
+ * Stage, column heading, and what it means; the last is the answer itself. The answer is prepared
+ * before it is decided that it may be heard, so the decision is the last but one.
+ */
 const STAGES = /** @type {const} */ ([
-  ["decision_s", "Decide", "From your last sound to the decision that you had finished"],
-  ["recognition_s", "Hear", "Until the words were final"],
-  ["first_token_s", "Think", "Until the language model's first word"],
+  ["recognition_s", "Words", "Until your words were final"],
+  ["first_token_s", "Thought", "Until the language model's first word"],
   ["first_clause_s", "Clause", "Until its first clause was complete"],
-  ["first_audio_s", "Speak", "Until the first sound of the voice was made"],
-  ["voice_to_voice_s", "Total", "From your last sound to the agent's first"],
+  ["decision_s", "Decision", "Until it was decided that you had finished"],
+  ["voice_to_voice_s", "Voice", "Until the agent's first sound"],
 ]);
 
 /** Older turns leave the table, and stay in the median. */
@@ -29,6 +31,13 @@ function format(seconds) {
   return typeof seconds === "number" ? seconds.toFixed(2) : "–";
 }
 
+function makeNote() {
+  const note = document.createElement("p");
+  note.className = "note";
+  note.textContent = "Seconds from your last sound until each stage was reached:";
+  return note;
+}
+
 export class Latency {
   /** @param {HTMLElement} container */
   constructor(container) {
@@ -40,7 +49,7 @@ export class Latency {
     this._container = container;
     const quiet = document.createElement("p");
     quiet.className = "quiet";
-    quiet.textContent = "Measured for every answer, in seconds.";
+    quiet.textContent = "Measured for every answer, stage by stage.";
     container.replaceChildren(quiet);
   }
 
@@ -48,7 +57,8 @@ export class Latency {
   show(event) {
     const total = event.stages.voice_to_voice_s;
     if (typeof total === "number") this._totals.push(total);
-    if (!this._body.isConnected) this._container.replaceChildren(this._headline(), this._table());
+    if (!this._body.isConnected)
+      this._container.replaceChildren(this._headline(), makeNote(), this._table());
     this._last.textContent = `${format(total)} s`;
     const count = this._totals.length;
     this._summary.textContent = count
@@ -70,7 +80,7 @@ export class Latency {
     table.className = "turns";
     const caption = table.createCaption();
     caption.className = "visually-hidden";
-    caption.textContent = "Seconds per stage, newest turn first";
+    caption.textContent = "Time to each stage, newest turn first";
     const head = table.createTHead().insertRow();
     for (const [name, title] of [["Turn", ""], ...STAGES.map(([, n, t]) => [n, t])]) {
       const cell = document.createElement("th");

@@ -1,8 +1,9 @@
 /**
  * Packets to loudspeaker. In: ArrayBuffers of PCM16 mono at the context's rate, or "clear".
- * Out: `{played, idle}`, samples of the agent's voice given to the loudspeaker since the start.
+ * Out: `{played, cleared}`: samples of the agent's voice given to the loudspeaker since the
+ * start, and whether the rest has just been dropped.
  *
- * The queue has no bound of its own: the server paces what it sends, about 0.1 s ahead.
+ * The queue has no bound of its own: the server paces what it sends, 0.2 s ahead at most.
  */
 
 /** Held back before the first sample, so that a late packet does not tear a word. */
@@ -32,14 +33,14 @@ class Playback extends AudioWorkletProcessor {
     // Half a sample at the end is a peer's mistake; the typed array would throw on it.
     const samples = new Int16Array(buffer, 0, buffer.byteLength >> 1);
     if (!samples.length) return;
-    if (this._fade >= 0) this._drop();
+    if (this._fade >= 0) this._end(true);
     this._queue.push(samples);
     this._queued += samples.length;
   }
 
   _clear() {
     if (this._playing) this._fade = Math.round(FADE_S * sampleRate);
-    else this._drop();
+    else this._end(true);
   }
 
   /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
@@ -60,7 +61,7 @@ class Playback extends AudioWorkletProcessor {
     const fade = Math.round(FADE_S * sampleRate);
     for (let i = 0; i < output.length; i++) {
       if (!this._queued || this._fade === 0) {
-        this._drop();
+        this._end(this._fade >= 0);
         return;
       }
       const gain = this._fade > 0 ? this._fade-- / fade : 1;
@@ -82,21 +83,22 @@ class Playback extends AudioWorkletProcessor {
     return sample;
   }
 
-  /** Nothing is left, or what is left may not be heard. */
-  _drop() {
+  /** Nothing is left, or what is left may not be heard.
+   * @param {boolean} cleared */
+  _end(cleared) {
     this._queue = [];
     this._offset = 0;
     this._queued = 0;
     this._waited = 0;
     this._playing = false;
     this._fade = -1;
-    this._report(true);
+    this._report(cleared);
   }
 
-  /** @param {boolean} idle */
-  _report(idle) {
+  /** @param {boolean} cleared */
+  _report(cleared) {
     this._reported = this._played;
-    this.port.postMessage({ played: this._played, idle });
+    this.port.postMessage({ played: this._played, cleared });
   }
 }
 

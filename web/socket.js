@@ -21,6 +21,7 @@ export class SocketLink {
     this._handlers = handlers;
     /** @type {WebSocket | null} */
     this._socket = null;
+    this._onReady = () => {};
     /** @type {MediaStreamAudioSourceNode | null} */
     this._source = null;
     /** @type {AudioWorkletNode | null} */
@@ -33,8 +34,8 @@ export class SocketLink {
     const module = (/** @type {string} */ name) => new URL(name, import.meta.url).href;
     await this._context.audioWorklet.addModule(module("capture-worklet.js"));
     await this._context.audioWorklet.addModule(module("playback-worklet.js"));
-    await this._connect();
     this._play();
+    await this._connect();
     this._record();
   }
 
@@ -49,7 +50,8 @@ export class SocketLink {
     return new Promise((resolve, reject) => {
       let opened = false;
       const timer = setTimeout(() => socket.close(), OPEN_TIMEOUT_MS);
-      socket.onopen = () => {
+      // A socket that opens may still be refused: the agent's first word is "ready".
+      this._onReady = () => {
         opened = true;
         clearTimeout(timer);
         resolve();
@@ -71,6 +73,7 @@ export class SocketLink {
     }
     /** @type {import("./types.js").ServerEvent} */
     const event = JSON.parse(data);
+    if (event.type === "ready") this._onReady();
     if (event.type === "clear") this._playback?.port.postMessage("clear");
     this._handlers.onEvent(event);
   }
@@ -81,7 +84,9 @@ export class SocketLink {
       outputChannelCount: [1],
     });
     playback.connect(this.output).connect(this._context.destination);
-    playback.port.onmessage = ({ data }) => this.send({ type: "played", samples: data.played });
+    playback.port.onmessage = ({ data: { played, cleared } }) => {
+      this.send({ type: "played", samples: played, cleared });
+    };
     this._playback = playback;
   }
 

@@ -11,16 +11,18 @@
  *   User partials replace each other; the assistant's hold all words heard so far.
  * @typedef {{type: "floor", user: UserFloor, agent: AgentFloor, at_s: number}} FloorEvent
  * @typedef {{type: "posterior", at_s: number, hop_s: number, p: number[]}} PosteriorEvent
- *   `p[0]` belongs to `at_s`; one value per hop, each the probability of speech.
+ *   Probability of speech, one value per hop; the last hop ends at `at_s`.
  * @typedef {{type: "decision", kind: string, at_s: number, reason: string}} DecisionEvent
  * @typedef {{type: "turn", turn: number, stages: Record<string, number | null>}} TurnEvent
+ *   When each stage was reached, in seconds after the user's last sound.
  * @typedef {{type: "clear"}} ClearEvent  Drop agent audio that has not been played.
  * @typedef {{type: "error", message: string, fix?: string}} ErrorEvent
  * @typedef {ReadyEvent | TranscriptEvent | FloorEvent | PosteriorEvent | DecisionEvent | TurnEvent
  *   | ClearEvent | ErrorEvent} ServerEvent
  *
  * @typedef {{type: "text", text: string} | {type: "interrupt"} | {type: "mute", muted: boolean}
- *   | {type: "push_to_talk", down: boolean} | {type: "played", samples: number}} ClientEvent
+ *   | {type: "push_to_talk", down: boolean} | {type: "played", samples: number, cleared: boolean}}
+ *   ClientEvent
  *
  * @typedef {object} ServerStatus
  * @property {string} name
