@@ -172,7 +172,9 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 def _explain(error: ValidationError, path: Path | None) -> str:
     source = f"{path}: " if path else ""
-    return "; ".join(source + _one(item["loc"], item["type"], item["msg"]) for item in error.errors())
+    return "; ".join(
+        source + _one(item["loc"], item["type"], item["msg"]) for item in error.errors()
+    )
 
 
 def _one(location: tuple[int | str, ...], kind: str, message: str) -> str:

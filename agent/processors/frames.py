@@ -17,7 +17,8 @@ from agent.turns.events import Decision
 class HopFrame(SystemFrame):
     """One 32 ms hop of the user's audio with its speech posterior.
 
-    Parameters:
+    Parameters
+    ----------
         chunk: 512 samples at 16 kHz on the media clock.
         probability: That the hop holds speech.
     """
@@ -42,7 +43,8 @@ class UtteranceOverFrame(SystemFrame):
 class TurnDecisionFrame(SystemFrame):
     """A decision about the floor.
 
-    Parameters:
+    Parameters
+    ----------
         decision: What was decided and why.
         text: The user's words it concerns, as recognised so far.
     """
@@ -71,7 +73,8 @@ class HeardWordsFrame(SystemFrame, TextFrame):
 class ClientEventFrame(SystemFrame):
     """Something for the client to show: one JSON object of the event vocabulary.
 
-    Parameters:
+    Parameters
+    ----------
         event: Its ``type`` names it; see docs/protocol.md.
     """
 

@@ -79,6 +79,11 @@ class Playout(FrameProcessor):
         self._pacer: asyncio.Task[None] | None = None
         self._turn = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response is being made or heard."""
+        return bool(self._end or self._outstanding) or not self._buffer.is_done
+
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start the pacer."""
         await super().setup(setup)
@@ -132,9 +137,7 @@ class Playout(FrameProcessor):
             return
         played = message.get("samples")
         if isinstance(played, int) and not isinstance(played, bool):
-            self._heard.reported(
-                played, self._now(), cleared=message.get("cleared") is True
-            )
+            self._heard.reported(played, self._now(), cleared=message.get("cleared") is True)
             self._wake.set()
 
     async def _pace(self) -> None:

@@ -172,5 +172,3 @@ class Synthesis(FrameProcessor):
 
     async def _run(self, step: Callable[[], Speech | None]) -> Speech | None:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)
-
-

@@ -19,9 +19,11 @@ _TRAILING_WORDS = frozenset(
     # Words that call for another one, and hesitations. Only those that hardly ever end an
     # English sentence: "in", "on", "so", "it" and "you" often do and are left out. (The last
     # words are the best single cue of a turn's end: Raux and Eskenazi 2009.)
-    "a an the and but or nor because if when while whose than as of to at for from with by into "
-    "about my your our their its i'm i'd i'll i've we're we'll you're they're um uh er hmm erm "
-    "mm ah".split()
+    (
+        "a an the and but or nor because if when while whose than as of to at for from with by "
+        "into about my your our their its i'm i'd i'll i've we're we'll you're they're "
+        "um uh er hmm erm mm ah"
+    ).split()
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 

@@ -131,7 +131,8 @@ class SilenceTable:
     def _while_speaking(self, at_sample: int) -> list[Decision]:
         if not self._agent_speaking or self._barged_in or self._turn_start is None:
             return []
-        spoken_s = seconds(at_sample - self._turn_start)
+        # Up to the last hop of speech: its hangover is not speech.
+        spoken_s = seconds(self._endpointer.last_speech_end - self._turn_start)
         if spoken_s < self._settings.barge_in_s:
             return []
         self._barged_in = True

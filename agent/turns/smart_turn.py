@@ -24,9 +24,7 @@ class SmartTurn:
         # Two threads measured slower than one (research on 2 cores), and recognition needs the
         # other core at this very moment.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     def score(self, pcm: Int16Array) -> float:

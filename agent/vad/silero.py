@@ -1,6 +1,7 @@
 """Silero's speech posterior, one probability for each 32 ms hop.
 
-Weights: Silero VAD v5, ONNX, 16 kHz (github.com/snakers4/silero-vad, MIT), from the pipecat-ai wheel.
+Weights: Silero VAD v5, ONNX, 16 kHz (github.com/snakers4/silero-vad, MIT), from the wheel of
+pipecat-ai.
 """
 
 from pathlib import Path
@@ -25,9 +26,7 @@ class SileroModel:
         options = ort.SessionOptions()
         # A step takes 0.15 ms; a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
         """Run one hop.

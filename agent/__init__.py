@@ -1,0 +1,1 @@
+"""Duplex: voice agents that listen while they speak."""

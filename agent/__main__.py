@@ -1,0 +1,128 @@
+"""Command line: serve, talk, replay, doctor, models. Parsing only; running is elsewhere."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import DuplexError
+from agent.settings import Settings, load
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_WARNING = 30
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load(options.config)
+        _set_up_logging(options.verbose)
+        command: Command = options.command
+        return command(options, settings)
+    except DuplexError as error:
+        print(f"duplex: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="duplex", description="Talk to agents that listen.")
+    parser.add_argument("--config", type=Path, help="YAML file with settings")
+    parser.add_argument("--verbose", action="store_true", help="show what happens inside")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the page and the sockets")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
+    serve.set_defaults(command=_serve)
+
+    talk = commands.add_parser("talk", help="talk through this machine's sound card")
+    talk.add_argument("--input", help="microphone, by name or number")
+    talk.add_argument("--output", help="loudspeaker, by name or number")
+    talk.set_defaults(command=_talk)
+
+    replay = commands.add_parser("replay", help="put a recording through the whole pipeline")
+    replay.add_argument("recording", type=Path, help="audio file; any rate, any channels")
+    replay.add_argument("--out", type=Path, help="write the agent's speech to this wav file")
+    replay.add_argument("--json", action="store_true", help="print one record per turn as JSON")
+    replay.add_argument("--greet", action="store_true", help="let the agent speak first")
+    replay.set_defaults(command=_replay)
+
+    doctor = commands.add_parser("doctor", help="name what is missing, and the fix for each")
+    doctor.set_defaults(command=_doctor)
+
+    models = commands.add_parser("models", help="fetch, verify or list the weights")
+    models.add_argument("action", choices=("fetch", "verify", "list"))
+    models.add_argument("names", nargs="*", help="models; all if none is named")
+    models.set_defaults(command=_models)
+    return parser
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.server.serve import serve
+
+    given = {"host": options.host, "port": options.port}
+    changed = {name: value for name, value in given.items() if value is not None}
+    server = settings.server.model_copy(update=changed)
+    asyncio.run(serve(settings.model_copy(update={"server": server})))
+    return 0
+
+
+def _talk(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.talk import talk
+
+    asyncio.run(talk(settings, options.input, options.output))
+    return 0
+
+
+def _replay(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.replay import replay
+
+    return asyncio.run(
+        replay(
+            settings,
+            options.recording,
+            out=options.out,
+            as_json=options.json,
+            greet=options.greet,
+        )
+    )
+
+
+def _doctor(_options: argparse.Namespace, settings: Settings) -> int:
+    from agent.doctor import examine
+
+    return examine(settings)
+
+
+def _models(options: argparse.Namespace, _settings: Settings) -> int:
+    from agent.models import cli
+
+    if options.action == "list":
+        return cli.listing()
+    action = cli.fetch if options.action == "fetch" else cli.verify
+    return action(options.names)
+
+
+def _set_up_logging(verbose: bool) -> None:
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="DEBUG" if verbose else "INFO", filter=_is_worth_showing)
+
+
+def _is_worth_showing(record: "Record") -> bool:
+    # Pipecat's DEBUG lines hold what people said; its INFO lines are a banner.
+    return not (record["name"] or "").startswith("pipecat") or record["level"].no >= _WARNING
+
+
+if __name__ == "__main__":
+    sys.exit(main())

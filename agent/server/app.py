@@ -1,0 +1,184 @@
+"""One ASGI app: the page, WebRTC offers, the plain stream and the server's state."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Query, Request, Response, WebSocket
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent.server.sessions import AtCapacityError, Sessions
+from agent.transports.stream import StreamTransport
+
+WEB = Path(__file__).resolve().parent.parent.parent / "web"
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; media-src 'self' blob: mediastream:; worker-src 'self' blob:; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_RATES = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
+
+
+def build_app(sessions: Sessions) -> FastAPI:
+    """The app that serves `sessions`."""
+    app = FastAPI(title="Duplex", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(SecurityHeaders)
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "index.html")
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        ready = sessions.is_ready
+        state = "ready" if ready else "draining"
+        return JSONResponse({"status": state}, status_code=200 if ready else 503)
+
+    @app.get("/api/status")
+    async def status() -> dict[str, Any]:
+        return {
+            "name": sessions.settings.agent.name,
+            "version": version("duplex-voice"),
+            "webrtc": sessions.has_webrtc,
+            "offline": sessions.is_offline,
+            "models": sessions.models.names,
+            "sessions": {"active": sessions.active, "limit": sessions.limit},
+        }
+
+    @app.post("/api/offer")
+    async def offer(request: Request) -> Response:
+        return await _offer(sessions, request)
+
+    @app.patch("/api/offer")
+    async def candidates(request: Request) -> Response:
+        return await _candidates(sessions, request)
+
+    @app.websocket("/v1/stream")
+    async def stream(
+        websocket: WebSocket,
+        sample_rate: Annotated[int, Query()] = 16_000,
+        events: Annotated[str, Query()] = "basic",
+    ) -> None:
+        await _stream(sessions, websocket, sample_rate, all_events=events == "all")
+
+    return app
+
+
+async def _stream(
+    sessions: Sessions, websocket: WebSocket, sample_rate: int, *, all_events: bool
+) -> None:
+    await websocket.accept()
+    if not same_origin(websocket.headers.get("origin"), websocket.headers.get("host")):
+        await _refuse(websocket, _POLICY_VIOLATION, "this page may not use this server")
+    elif sample_rate not in _RATES:
+        rates = ", ".join(map(str, _RATES))
+        await _refuse(websocket, _POLICY_VIOLATION, f"sample_rate must be one of {rates}")
+    else:
+        try:
+            transport = StreamTransport(websocket, sample_rate)
+            await sessions.run_stream(transport, sample_rate, all_events=all_events)
+        except AtCapacityError as error:
+            await _refuse(websocket, _TRY_AGAIN_LATER, str(error))
+
+
+async def _refuse(websocket: WebSocket, code: int, why: str) -> None:
+    await websocket.send_text(json.dumps({"type": "error", "message": why, "fix": why}))
+    await websocket.close(code, why)
+
+
+async def _offer(sessions: Sessions, request: Request) -> Response:
+    refusal = _refuse_request(sessions, request)
+    if refusal:
+        return refusal
+    body = await _body(request)
+    if body is None or not isinstance(body.get("sdp"), str) or body.get("type") != "offer":
+        return _error(400, 'send {"sdp": "...", "type": "offer"}')
+    try:
+        return JSONResponse(await sessions.answer(body))
+    except AtCapacityError as error:
+        return _error(503, str(error), {"Retry-After": "10"})
+    except ValueError as error:
+        return _error(400, f"the offer cannot be answered: {error}")
+
+
+async def _candidates(sessions: Sessions, request: Request) -> Response:
+    refusal = _refuse_request(sessions, request)
+    if refusal:
+        return refusal
+    body = await _body(request)
+    if body is None or not isinstance(body.get("pc_id"), str):
+        return _error(400, 'send {"pc_id": "...", "candidates": [...]}')
+    try:
+        await sessions.add_candidates(body)
+    except KeyError:
+        return _error(404, "no such connection; send a new offer")
+    except ValueError as error:
+        return _error(400, f"unusable candidates: {error}")
+    return JSONResponse({"status": "ok"})
+
+
+def _refuse_request(sessions: Sessions, request: Request) -> Response | None:
+    if not same_origin(request.headers.get("origin"), request.headers.get("host")):
+        return _error(403, "this page may not use this server")
+    if not sessions.has_webrtc:
+        return _error(501, 'WebRTC is not installed; pip install "duplex-voice[webrtc]"')
+    return None
+
+
+async def _body(request: Request) -> dict[str, Any] | None:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status_code=status, headers=headers)
+
+
+def same_origin(origin: str | None, host: str | None) -> bool:
+    """Whether a request comes from our own page, or from no page at all.
+
+    Without this any page a person visits could talk to the agent on their machine.
+    """
+    return origin is None or urlsplit(origin).netloc == host
+
+
+class SecurityHeaders:
+    """Adds the content security policy and its kin to every response."""
+
+    _HEADERS = (
+        (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"permissions-policy", b"microphone=(self), camera=()"),
+        # A page from the cache beside a newer server speaks another protocol.
+        (b"cache-control", b"no-cache"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, with headers."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

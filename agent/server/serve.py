@@ -1,0 +1,68 @@
+"""Run the server until it is told to stop."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import uvicorn
+
+from agent.errors import SettingsError
+from agent.runtimes import Runtimes
+from agent.server.app import build_app
+from agent.server.sessions import Sessions
+from agent.settings import Settings
+
+
+async def serve(settings: Settings) -> None:
+    """Load the models, print the address, serve until interrupted, drain.
+
+    Raises:
+        SettingsError: The address is taken.
+        MissingModelError: A weight is absent or damaged.
+    """
+    # Before the models load: a taken port should be told at once, not after five seconds.
+    listener = _listen(settings)
+    async with _running(settings) as sessions:
+        config = uvicorn.Config(build_app(sessions), log_level="warning", ws_max_size=1 << 20)
+        server = _Server(config, sessions)
+        host, port = listener.getsockname()[:2]
+        print(f"Duplex is ready on http://{host}:{port}", flush=True)
+        await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Lets conversations end before connections are closed."""
+
+    def __init__(self, config: uvicorn.Config, sessions: Sessions) -> None:
+        super().__init__(config)
+        self._sessions = sessions
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then close."""
+        await self._sessions.drain()
+        await super().shutdown(sockets)
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[Sessions]:
+    runtimes = Runtimes(settings)
+    try:
+        models = await runtimes.load()
+        yield Sessions(settings, models, is_offline=runtimes.is_offline)
+    finally:
+        await runtimes.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.server.host, settings.server.port
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}; set DUPLEX_SERVER__PORT to a free "
+            "port, or to 0 for any"
+        ) from error
+    listener.listen(128)
+    return listener

@@ -1,0 +1,143 @@
+"""The conversations of this server: admitted, run and drained."""
+
+import asyncio
+import importlib.util
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loguru import logger
+from pipecat.transports.base_transport import BaseTransport
+
+from agent.errors import RetryError
+from agent.llm.prompt import compose
+from agent.processors.frames import ClientEventFrame
+from agent.session import Channel, Models, VoiceSession, close
+from agent.settings import Settings
+from agent.transports.stream import LEAD_S, StreamTransport
+
+_WEBRTC_RATE = 24_000
+_WEBRTC_DELAY_S = 0.12
+"""Opus frame, network and the browser's own buffer, until the page reports better."""
+
+
+class AtCapacityError(RetryError):
+    """All places are taken; the caller may try again shortly."""
+
+
+class Sessions:
+    """Admits callers up to a limit: refused is better than degraded for all."""
+
+    def __init__(self, settings: Settings, models: Models, *, is_offline: bool) -> None:
+        self.settings = settings
+        self.models = models
+        self.is_offline = is_offline
+        self.limit = settings.server.max_sessions
+        self._running: dict[VoiceSession, asyncio.Task[None]] = {}
+        self._is_draining = False
+        self._offers = self._webrtc() if self.has_webrtc else None
+
+    @property
+    def active(self) -> int:
+        """Conversations now."""
+        return len(self._running)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether another caller would be taken, were there a place."""
+        return not self._is_draining
+
+    @property
+    def has_webrtc(self) -> bool:
+        """Whether the WebRTC extra is installed."""
+        return importlib.util.find_spec("aiortc") is not None
+
+    async def run_stream(
+        self, transport: StreamTransport, sample_rate: int, *, all_events: bool
+    ) -> None:
+        """Hold a conversation over an accepted WebSocket until it ends."""
+        channel = Channel("websocket", sample_rate, LEAD_S, fades=False, all_events=all_events)
+        session = self._admit(transport, channel)
+        await self._running[session]
+
+    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
+        """Answer a WebRTC offer; a new connection begins a conversation.
+
+        Raises:
+            AtCapacityError: All places are taken.
+            ValueError: The offer makes no sense.
+        """
+        assert self._offers is not None
+        if "pc_id" not in offer:
+            self._require_place()
+        answer: dict[str, Any] = await self._offers.answer(offer)
+        return answer
+
+    async def add_candidates(self, body: dict[str, Any]) -> None:
+        """Add trickled ICE candidates to a connection.
+
+        Raises:
+            KeyError: No such connection.
+            ValueError: A candidate makes no sense.
+        """
+        assert self._offers is not None
+        await self._offers.add_candidates(body)
+
+    async def drain(self) -> None:
+        """Take no one new; let those who talk finish what is being said."""
+        self._is_draining = True
+        running = list(self._running.items())
+        await asyncio.gather(
+            *(close(session, task, self.settings.server.drain_s) for session, task in running)
+        )
+        if self._offers:
+            await self._offers.close()
+
+    def _webrtc(self) -> Any:
+        from agent.transports.webrtc import Offers
+
+        return Offers(self._on_connection)
+
+    def _require_place(self) -> None:
+        if self._is_draining:
+            raise AtCapacityError("the server is shutting down")
+        if self.active >= self.limit:
+            raise AtCapacityError(f"all {self.limit} lines are busy; try again shortly")
+
+    def _on_connection(self, transport: BaseTransport) -> None:
+        channel = Channel("webrtc", _WEBRTC_RATE, _WEBRTC_DELAY_S)
+        self._admit(transport, channel)
+
+    def _admit(self, transport: BaseTransport, channel: Channel) -> VoiceSession:
+        self._require_place()
+        session = VoiceSession(
+            self.settings,
+            self.models,
+            transport,
+            channel,
+            system_prompt=compose(self.settings.agent.instructions),
+        )
+        self._follow(session, transport)
+        task = asyncio.create_task(session.run(), name=f"session-{session.id}")
+        self._running[session] = task
+        task.add_done_callback(lambda done: self._forget(session, done))
+        return session
+
+    def _follow(self, session: VoiceSession, transport: BaseTransport) -> None:
+        async def on_client_connected(*_: object) -> None:
+            await session.worker.queue_frame(ClientEventFrame(event=session.ready_event()))
+            await session.greet()
+
+        async def on_client_disconnected(*_: object) -> None:
+            await session.cancel()
+
+        handlers: dict[str, Callable[..., Awaitable[None]]] = {
+            "on_client_connected": on_client_connected,
+            "on_client_disconnected": on_client_disconnected,
+        }
+        for name, handler in handlers.items():
+            transport.add_event_handler(name, handler)
+
+    def _forget(self, session: VoiceSession, task: "asyncio.Task[None]") -> None:
+        del self._running[session]
+        if not task.cancelled() and (error := task.exception()):
+            logger.opt(exception=error).error("session {} failed", session.id)

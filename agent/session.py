@@ -1,0 +1,213 @@
+"""One conversation: assemble it, run it, close it."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import EndFrame, TTSSpeakFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.workers.runner import WorkerRunner
+
+from agent.asr.hypothesis import Recogniser
+from agent.audio.chunk import SAMPLE_RATE
+from agent.observe.record import Clock, TurnRecorder
+from agent.processors.client import ClientControl, ClientEvents
+from agent.processors.listening import Listening
+from agent.processors.playout import Playout, PlayoutAck
+from agent.processors.recognition import Recognition
+from agent.processors.strategies import decided_turns
+from agent.processors.synthesis import Synthesis
+from agent.processors.turn_taking import TurnTaking
+from agent.settings import Settings
+from agent.tts.speech import Voice
+from agent.turns.events import TurnPolicy
+from agent.turns.smart_turn import SmartTurn
+from agent.vad.endpointer import EndpointerSettings
+from agent.vad.silero import SileroModel
+
+_WATCHDOG_S = 60.0
+"""Pipecat ends a turn on its own after this. Our policy always decides sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What a conversation is held with. Shared models, or makers of what each session owns.
+
+    Attributes:
+        silero: Speech posterior.
+        smart_turn: Prosody.
+        recogniser: Makes a session's recogniser.
+        policy: Makes a session's turn policy.
+        voice: Speaks.
+        language: Makes a session's language model service, given the system prompt.
+        names: Of the models in use, by role, for the client and the records.
+        executor: Makes the worker thread of one stream.
+    """
+
+    silero: SileroModel
+    smart_turn: SmartTurn
+    recogniser: Callable[[], Recogniser]
+    policy: Callable[[], TurnPolicy]
+    voice: Voice
+    language: Callable[[str], FrameProcessor]
+    names: dict[str, str]
+    executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a session must know of the channel it runs on.
+
+    Attributes:
+        name: Shown to the client and in records.
+        sample_rate: Of the agent's audio on the wire, in Hz.
+        delay_s: From a packet's leaving to its sounding, where the client reports nothing.
+        fades: Whether a cut ends in a tail we fade; no if the client fades what it drops.
+        all_events: Whether the client is sent every event, or those of the plain stream.
+    """
+
+    name: str
+    sample_rate: int
+    delay_s: float
+    fades: bool = True
+    all_events: bool = True
+
+
+class VoiceSession:
+    """A conversation between one caller and one agent."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        transport: BaseTransport,
+        channel: Channel,
+        *,
+        system_prompt: str,
+        clock: Clock | None = None,
+    ) -> None:
+        self.id = uuid.uuid4().hex[:12]
+        self._settings = settings
+        self._models = models
+        self._channel = channel
+        self._system_prompt = system_prompt
+        self.context = LLMContext()
+        self.recorder = TurnRecorder(clock) if clock else TurnRecorder()
+        self._executors: list[Executor] = []
+        self._playout = Playout(
+            settings.playout,
+            self.recorder,
+            sample_rate=channel.sample_rate,
+            delay_s=channel.delay_s,
+            fades=channel.fades,
+        )
+        self._worker = PipelineWorker(
+            self._pipeline(transport),
+            params=PipelineParams(
+                audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=channel.sample_rate
+            ),
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+        )
+        self._runner = WorkerRunner(handle_sigint=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is being made or heard."""
+        return not self._playout.is_busy
+
+    @property
+    def worker(self) -> PipelineWorker:
+        """Pipecat's worker, for those who push frames of their own."""
+        return self._worker
+
+    async def run(self) -> None:
+        """Hold the conversation until it ends."""
+        logger.info("session {} on {} begins", self.id, self._channel.name)
+        try:
+            await self._runner.add_workers(self._worker)
+            await self._runner.run()
+        finally:
+            for executor in self._executors:
+                executor.shutdown(wait=False, cancel_futures=True)
+            logger.info("session {} ended after {} turns", self.id, len(self.recorder.turns) - 1)
+
+    async def greet(self) -> None:
+        """Say who we are, once the caller can hear it."""
+        if greeting := self._settings.agent.greeting:
+            await self._worker.queue_frame(TTSSpeakFrame(greeting))
+
+    async def end(self) -> None:
+        """End the conversation once what is being said has been said."""
+        await self._worker.queue_frame(EndFrame())
+
+    async def cancel(self) -> None:
+        """End the conversation at once."""
+        await self._worker.cancel()
+
+    def ready_event(self) -> dict[str, Any]:
+        """What the client is told first."""
+        return {
+            "type": "ready",
+            "session": self.id,
+            "transport": self._channel.name,
+            "sample_rate": self._channel.sample_rate,
+            "models": self._models.names,
+        }
+
+    def _pipeline(self, transport: BaseTransport) -> Pipeline:
+        settings, models, recorder = self._settings, self._models, self.recorder
+        listening = Listening(models.silero, recorder)
+        playout = self._playout
+        aggregators = LLMContextAggregatorPair(
+            self.context,
+            user_params=LLMUserAggregatorParams(
+                user_turn_strategies=decided_turns(), user_turn_stop_timeout=_WATCHDOG_S
+            ),
+        )
+        return Pipeline(
+            [
+                transport.input(),
+                ClientControl(listening, recorder),
+                listening,
+                Recognition(
+                    models.recogniser(), EndpointerSettings(), recorder, self._thread("asr")
+                ),
+                TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
+                aggregators.user(),
+                models.language(self._system_prompt),
+                Synthesis(models.voice, recorder, self._thread("tts"), settings.llm.first_token_s),
+                playout,
+                ClientEvents(basic=not self._channel.all_events),
+                transport.output(),
+                PlayoutAck(playout),
+                aggregators.assistant(),
+            ]
+        )
+
+    def _thread(self, stage: str) -> Executor:
+        executor = self._models.executor(f"{stage}-{self.id}")
+        self._executors.append(executor)
+        return executor
+
+
+async def close(session: VoiceSession, task: "asyncio.Task[None]", drain_s: float) -> None:
+    """End a running session, at once if it is not over within `drain_s`."""
+    await session.end()
+    done, _ = await asyncio.wait({task}, timeout=drain_s)
+    if not done:
+        await session.cancel()
+        await asyncio.wait({task}, timeout=drain_s)

@@ -1,0 +1,39 @@
+"""`duplex talk`: a conversation through this machine's sound card."""
+
+import asyncio
+
+from agent.llm.prompt import compose
+from agent.runtimes import Runtimes
+from agent.session import Channel, VoiceSession
+from agent.settings import Settings
+from agent.transports.soundcard import SoundCardTransport
+
+_RATE = 24_000
+_DELAY_S = 0.1
+"""Our queue and a usual driver's."""
+
+
+async def talk(settings: Settings, input_device: str | None, output_device: str | None) -> None:
+    """Talk until interrupted.
+
+    Raises:
+        SettingsError: No usable sound device.
+        MissingModelError: A weight is absent or damaged.
+    """
+    print("Loading the models. Use a headset: this machine's loudspeaker is not yet cancelled.")
+    runtimes = Runtimes(settings)
+    try:
+        models = await runtimes.load()
+        session = VoiceSession(
+            settings,
+            models,
+            SoundCardTransport(input_device, output_device),
+            Channel("sound card", _RATE, _DELAY_S),
+            system_prompt=compose(settings.agent.instructions),
+        )
+        running = asyncio.create_task(session.run())
+        await session.greet()
+        print("Speak. Ctrl+C ends.")
+        await running
+    finally:
+        await runtimes.close()

@@ -1,0 +1,153 @@
+"""This machine's microphone and loudspeaker, through PortAudio."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from loguru import logger
+from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame, StartFrame
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+from agent.errors import SettingsError
+
+_BLOCK_S = 0.02
+_QUEUE_S = 0.06
+"""Speech waiting for the loudspeaker. Full, the sender waits."""
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise SettingsError(
+            "PortAudio is missing; install it (Debian, Ubuntu: apt install libportaudio2)"
+        ) from error
+    return sounddevice
+
+
+class SoundCardInput(BaseInputTransport):
+    """The microphone."""
+
+    def __init__(self, params: TransportParams, device: str | None) -> None:
+        super().__init__(params)
+        self._device = device
+        self._stream: Any = None
+
+    async def start(self, frame: StartFrame) -> None:
+        """Open the microphone."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        loop = asyncio.get_running_loop()
+
+        def on_block(block: Any, _frames: int, _time: Any, status: Any) -> None:
+            if status:
+                logger.debug("microphone: {}", status)
+            audio = bytes(block)
+            loop.call_soon_threadsafe(
+                lambda: self.create_task(self._take(audio), "microphone-block")
+            )
+
+        self._stream = _open(
+            _sounddevice().RawInputStream, self.sample_rate, self._device, on_block
+        )
+
+    async def cleanup(self) -> None:
+        """Close the microphone."""
+        await super().cleanup()
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    async def _take(self, audio: bytes) -> None:
+        await self.push_audio_frame(
+            InputAudioRawFrame(audio=audio, sample_rate=self.sample_rate, num_channels=1)
+        )
+
+
+class SoundCardOutput(BaseOutputTransport):
+    """The loudspeaker. PortAudio pulls; an empty queue sounds as silence."""
+
+    def __init__(self, params: TransportParams, device: str | None) -> None:
+        super().__init__(params)
+        self._device = device
+        self._stream: Any = None
+        self._waiting = bytearray()
+        self._room = asyncio.Event()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Open the loudspeaker."""
+        await super().start(frame)
+        loop = asyncio.get_running_loop()
+
+        def on_block(block: Any, _frames: int, _time: Any, _status: Any) -> None:
+            part = bytes(self._waiting[: len(block)])
+            del self._waiting[: len(part)]
+            block[:] = part.ljust(len(block), b"\0")
+            loop.call_soon_threadsafe(self._room.set)
+
+        self._stream = _open(
+            _sounddevice().RawOutputStream, self.sample_rate, self._device, on_block
+        )
+        await self.set_transport_ready(frame)
+
+    async def cleanup(self) -> None:
+        """Close the loudspeaker."""
+        await super().cleanup()
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Queue a packet once there is room."""
+        limit = int(_QUEUE_S * self.sample_rate) * 2
+        while len(self._waiting) > limit:
+            self._room.clear()
+            await self._room.wait()
+        self._waiting += frame.audio
+        return True
+
+
+def _open(
+    kind: Callable[..., Any], rate: int, device: str | None, callback: Callable[..., None]
+) -> Any:
+    number = int(device) if device and device.isdecimal() else device
+    try:
+        stream = kind(
+            samplerate=rate,
+            blocksize=int(rate * _BLOCK_S),
+            device=number,
+            channels=1,
+            dtype=np.dtype(np.int16).name,
+            callback=callback,
+        )
+        stream.start()
+    except (_sounddevice().PortAudioError, ValueError) as error:
+        raise SettingsError(f"cannot open the sound device: {error}; run: duplex doctor") from error
+    return stream
+
+
+class SoundCardTransport(BaseTransport):
+    """Microphone and loudspeaker of this machine."""
+
+    def __init__(self, input_device: str | None, output_device: str | None) -> None:
+        """Choose devices, by PortAudio's name or number; None is the system's choice."""
+        super().__init__()
+        params = TransportParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            audio_out_10ms_chunks=2,
+            audio_out_end_silence_secs=0,
+        )
+        self._input = SoundCardInput(params, input_device)
+        self._output = SoundCardOutput(params, output_device)
+
+    def input(self) -> SoundCardInput:
+        """The microphone."""
+        return self._input
+
+    def output(self) -> SoundCardOutput:
+        """The loudspeaker."""
+        return self._output

@@ -1,0 +1,174 @@
+"""A turn, and what an interruption leaves of an answer."""
+
+from pytest import approx
+
+from tests.scenarios.scripted import ScriptedCall
+
+
+def test_a_question_is_answered() -> None:
+    call = ScriptedCall()
+    call.user_says("what is the capital of France?", start_s=0.5, end_s=2.0)
+    call.agent_says("Paris is the capital of France.")
+
+    outcome = call.run(lasting_s=8.0)
+
+    assert outcome.history == [
+        {"role": "user", "content": "what is the capital of France?"},
+        {"role": "assistant", "content": "Paris is the capital of France."},
+    ]
+    assert outcome.decisions() == ["SPECULATE", "COMMIT"]
+    # 0.36 s of silence ends a turn that reads and sounds finished; the model began at 0.2 s.
+    ((begins, ends),) = outcome.agent_speaks_at()
+    assert begins == approx(2.0 + 0.36, abs=0.06)
+    assert ends - begins == approx(6 * 0.4, abs=0.02)
+
+
+def test_an_interrupted_answer_is_remembered_as_far_as_it_was_heard() -> None:
+    call = ScriptedCall()
+    call.user_says("tell me about Saturn.", start_s=0.5, end_s=2.0)
+    line = "Saturn is the sixth planet from the sun and it has rings."
+    call.agent_says(line)
+    call.user_says("no, the car.", start_s=4.0, end_s=4.8)
+    call.agent_says("Ah, the car.")
+
+    outcome = call.run(lasting_s=10.0)
+
+    first, second = outcome.agent_speaks_at()
+    # 0.24 s of speech takes the floor: known at the end of the hop that completes it.
+    assert first[1] == approx(4.0 + 0.24 + 0.03, abs=0.07)
+    heard = outcome.history[1]["content"].split()
+    assert heard and line.startswith(" ".join(heard))
+    assert abs(len(heard) - (first[1] - first[0]) / 0.4) <= 1
+    assert outcome.history[2]["content"] == "no, the car."
+    assert outcome.history[3]["content"] == "Ah, the car."
+    assert second[0] > 4.8
+
+
+def test_a_pause_inside_a_sentence_does_not_end_the_turn() -> None:
+    call = ScriptedCall(prosody=0.1)
+    call.user_says("I would like a table for", start_s=0.5, end_s=2.0)
+    call.user_says("four people.", start_s=3.5, end_s=4.2)
+    call.agent_says("For four, then.")
+
+    outcome = call.run(lasting_s=9.0)
+
+    assert outcome.history[0]["content"] == "I would like a table for four people."
+    assert len(outcome.asked) >= 1
+    assert outcome.agent_speaks_at()[0][0] > 4.2
+
+
+def test_words_after_a_speculation_withdraw_it() -> None:
+    call = ScriptedCall(prosody=0.1)
+    call.user_says("book a table.", start_s=0.5, end_s=2.0)
+    call.user_says("for two.", start_s=2.6, end_s=3.2)
+    call.agent_says("Never to be heard.")
+    call.agent_says("For two.")
+
+    outcome = call.run(lasting_s=8.0)
+
+    assert outcome.decisions()[:2] == ["SPECULATE", "RESUME"]
+    assert outcome.history == [
+        {"role": "user", "content": "book a table. for two."},
+        {"role": "assistant", "content": "For two."},
+    ]
+
+
+def test_a_cough_is_no_turn() -> None:
+    call = ScriptedCall()
+    call.noise(start_s=1.0, end_s=1.3)
+    call.agent_says("Never to be heard.")
+
+    outcome = call.run(lasting_s=5.0)
+
+    assert outcome.decisions() == ["HOLD"]
+    assert outcome.history == []
+    assert outcome.agent_speaks_at() == []
+
+
+def test_a_short_word_over_the_agent_leaves_it_the_floor() -> None:
+    call = ScriptedCall()
+    call.user_says("tell me about Saturn.", start_s=0.5, end_s=2.0)
+    call.agent_says("Saturn is the sixth planet.")
+    call.user_says("mhm", start_s=3.0, end_s=3.16)
+
+    outcome = call.run(lasting_s=8.0)
+
+    assert "BACKCHANNEL" in outcome.decisions()
+    assert outcome.history[1]["content"] == "Saturn is the sixth planet."
+
+
+def test_silence_from_the_model_becomes_an_apology() -> None:
+    call = ScriptedCall()
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says("")
+
+    outcome = call.run(lasting_s=9.0)
+
+    assert "Sorry" in outcome.history[1]["content"]
+    assert outcome.agent_speaks_at()
+
+
+def test_a_late_model_is_bridged_by_a_filler() -> None:
+    call = ScriptedCall(first_token_s=6.0)
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says("Yes I am.")
+
+    outcome = call.run(lasting_s=14.0)
+
+    assert outcome.agent_speaks_at()[0][0] < 1.5 + 0.36 + 4.0 + 0.2
+    assert outcome.history[1]["content"].endswith("Yes I am.")
+
+
+def test_the_greeting_is_spoken_and_remembered() -> None:
+    outcome = ScriptedCall().run(lasting_s=8.0, greet=True)
+
+    assert outcome.history == [
+        {"role": "assistant", "content": "Hi, I'm Duplex. What can I do for you?"}
+    ]
+
+
+def test_typed_input_is_answered() -> None:
+    call = ScriptedCall()
+    call.client_sends(1.0, {"type": "text", "text": "what time is it?"})
+    call.agent_says("Late.")
+
+    outcome = call.run(lasting_s=5.0)
+
+    assert [message["content"] for message in outcome.history] == ["what time is it?", "Late."]
+    assert outcome.turns[1].stages()["voice_to_voice_s"] > 0
+
+
+def test_the_interrupt_button_silences_the_agent() -> None:
+    call = ScriptedCall()
+    call.user_says("tell me about Saturn.", start_s=0.5, end_s=2.0)
+    call.agent_says("Saturn is the sixth planet from the sun and it has rings.")
+    call.client_sends(3.5, {"type": "interrupt"})
+
+    outcome = call.run(lasting_s=7.0)
+
+    ((_, ends),) = outcome.agent_speaks_at()
+    # The packet being written, the one the client is playing, and a fade of one packet.
+    assert 3.5 < ends <= 3.5 + 0.06 + 0.001
+    assert outcome.turns[1].interrupted
+
+
+def test_a_muted_caller_is_not_heard() -> None:
+    call = ScriptedCall()
+    call.client_sends(0.1, {"type": "mute", "muted": True})
+    call.user_says("can you hear me?", start_s=0.5, end_s=2.0)
+    call.agent_says("Never to be heard.")
+
+    assert call.run(lasting_s=5.0).history == []
+
+
+def test_the_same_call_gives_the_same_decisions() -> None:
+    def once() -> list[tuple[float, dict]]:
+        call = ScriptedCall()
+        call.user_says("tell me about Saturn.", start_s=0.5, end_s=2.0)
+        call.agent_says("Saturn is the sixth planet.")
+        call.user_says("no, the car.", start_s=3.0, end_s=3.8)
+        call.agent_says("Ah.")
+        messages = call.run(lasting_s=7.0).messages
+        return [(at, event) for at, event in messages if event["type"] in ("decision", "floor")]
+
+    assert once() == once()
