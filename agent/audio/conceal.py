@@ -159,8 +159,8 @@ class GapFiller:
             pcm: Mono samples, shape (n,), int16.
 
         Returns:
-            What comes next in the unbroken stream: the gap before, if any, and the audio. Empty
-            when a pause is cut to win back time, see `wait`.
+            What comes next in the unbroken stream: the gap before, if any, and the audio. Less of
+            it in a pause that is cut to win back time, see `wait`.
         """
         if self._next is None:
             self._next = position
@@ -173,8 +173,9 @@ class GapFiller:
         self._next = position + len(pcm)
         self._waited = 0
         if not gap and self._ahead and _is_quiet(pcm):
-            self._ahead = max(0, self._ahead - len(pcm))
-            return pcm[:0]
+            cut = min(self._ahead, len(pcm))
+            self._ahead -= cut
+            pcm = pcm[cut:]
         missing = self._conceal(gap)
         return np.concatenate([missing, self._concealer.push(pcm)])
 

@@ -2,8 +2,8 @@
 
 Nothing is held while packets come in order: a recogniser needs no steady pace, so the usual
 prefetch would only make every answer later. A hole holds back what lies behind it until the missing
-packet comes or `patience` later ones have, and then it is lost. aiortc's own buffer waits for 80 ms
-always, and for 280 ms during the rest of the call once one packet was lost.
+packet comes or the stream is `patience` packets further, and then it is lost. aiortc's own buffer
+waits for 80 ms always, and for 280 ms during the rest of the call once one packet was lost.
 """
 
 from dataclasses import dataclass
@@ -68,9 +68,9 @@ class JitterBuffer:
     """Order packets, give up on missing ones soon, never raise. Pure.
 
     Args:
-        patience: How many packets behind a hole are awaited before the hole is given up; also the
-            most that are ever held, plus one. 3 forgives reordering by two places, and bounds the
-            hold at 40 ms of 20 ms packets.
+        patience: How far, in packets, the newest one may be ahead of a hole before the hole is
+            given up. 3 forgives reordering by two places and holds for 40 ms of 20 ms packets; each
+            loss right behind adds 20 ms, as the next packet to come decides.
 
     Raises:
         ValueError: The patience is less than one packet.
@@ -105,7 +105,7 @@ class JitterBuffer:
 
     def flush(self) -> list[OrderedPacket]:
         """Give up on every hole, as when no later packet comes to close the matter."""
-        return self._release(1)
+        return self._release(0)
 
     def _place(self, packet: AudioPacket) -> list[OrderedPacket]:
         ahead = _signed(packet.sequence_number - self._next, _SEQUENCE_MODULUS)
@@ -128,7 +128,7 @@ class JitterBuffer:
         while self._held:
             lost = 0
             if self._next not in self._held:
-                if len(self._held) < patience:
+                if self._newest - self._next < patience:
                     break
                 lost = min(self._held) - self._next
             ordered.append(self._let_go(lost))

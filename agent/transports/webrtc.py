@@ -1,0 +1,160 @@
+"""A browser over WebRTC: offers in, one transport per call out.
+
+No server on the network is asked for addresses unless one is given.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import aiortc  # noqa: F401
+    import av  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"WebRTC needs {error.name}, which is an extra: "
+        'pip install "duplex-voice[webrtc]" (its codecs carry GPL parts)'
+    ) from error
+
+from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.sdp import candidate_from_sdp
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+from agent.transports.webrtc_call import WebRTCTransport, install_receiver
+
+__all__ = ["Offers", "WebRTCTransport"]
+
+_MAX_SDP = 64 * 1024
+"""Characters of an offer; a browser's audio-only one has 3000."""
+
+_MALFORMED = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    InvalidAccessError,
+    InvalidStateError,
+)
+"""What aiortc's parsers raise at nonsense."""
+
+
+class Offers:
+    """Answers the offers that browsers post, and knows the connections by their id.
+
+    Args:
+        on_connection: Called with the transport of every new caller, before the answer is given.
+            What it raises refuses the caller: the connection is closed and `answer` raises it.
+        ice_servers: STUN or TURN URLs. None by default: then only addresses of this machine are
+            offered and nothing is asked on the network.
+        output_rate: Of the agent's audio, in Hz.
+    """
+
+    def __init__(
+        self,
+        on_connection: Callable[[WebRTCTransport], None],
+        *,
+        ice_servers: tuple[str, ...] = (),
+        output_rate: int = 24_000,
+    ) -> None:
+        self._on_connection = on_connection
+        self._ice_servers = list(ice_servers)
+        self._output_rate = output_rate
+        self._connections: dict[str, SmallWebRTCConnection] = {}
+
+    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
+        """Answer an offer.
+
+        Args:
+            offer: `sdp` and `type`; `pc_id` to negotiate anew on a connection, with `restart_pc`
+                true to replace its peer connection and keep the conversation.
+
+        Returns:
+            `sdp`, `type` and `pc_id`.
+
+        Raises:
+            ValueError: The offer makes no sense.
+        """
+        sdp = _checked(offer)
+        connection = self._connections.get(str(offer.get("pc_id")))
+        try:
+            if connection is not None:
+                await connection.renegotiate(
+                    sdp, "offer", restart_pc=bool(offer.get("restart_pc", False))
+                )
+                install_receiver(connection)
+            else:
+                connection = await self._accept(sdp)
+        except _MALFORMED as error:
+            raise ValueError(f"unusable offer: {error}") from error
+        return self._answered(connection)
+
+    async def add_candidates(self, body: dict[str, Any]) -> None:
+        """Add a caller's ICE candidates to its connection.
+
+        Args:
+            body: `pc_id` and `candidates`, each with `candidate`, `sdp_mid`, `sdp_mline_index`.
+
+        Raises:
+            KeyError: There is no such connection.
+            ValueError: A candidate makes no sense.
+        """
+        connection = self._connections[str(body.get("pc_id"))]
+        try:
+            for item in body["candidates"]:
+                await connection.add_ice_candidate(_candidate(item))
+        except _MALFORMED as error:
+            raise ValueError(f"unusable candidate: {error}") from error
+
+    async def close(self) -> None:
+        """Hang up every call."""
+        connections = list(self._connections.values())
+        self._connections.clear()
+        await asyncio.gather(*(connection.disconnect() for connection in connections))
+
+    async def _accept(self, sdp: str) -> SmallWebRTCConnection:
+        connection = SmallWebRTCConnection(ice_servers=self._ice_servers)
+        try:
+            await connection.initialize(sdp, "offer")
+            # Before the first packet can come: what the stock buffer took would be lost.
+            install_receiver(connection)
+            self._on_connection(WebRTCTransport(connection, output_rate=self._output_rate))
+        except BaseException:
+            await connection.pc.close()
+            raise
+        connection.add_event_handler("closed", self._forget)
+        return connection
+
+    def _answered(self, connection: SmallWebRTCConnection) -> dict[str, Any]:
+        answer: dict[str, Any] | None = connection.get_answer()
+        assert answer is not None
+        # A restarted connection has a new name.
+        self._drop(connection)
+        self._connections[answer["pc_id"]] = connection
+        return answer
+
+    async def _forget(self, connection: SmallWebRTCConnection) -> None:
+        self._drop(connection)
+
+    def _drop(self, connection: SmallWebRTCConnection) -> None:
+        for name in [n for n, known in self._connections.items() if known is connection]:
+            del self._connections[name]
+
+
+def _checked(offer: dict[str, Any]) -> str:
+    sdp = offer.get("sdp")
+    if offer.get("type") != "offer" or not isinstance(sdp, str):
+        raise ValueError('an offer is {"type": "offer", "sdp": "..."}')
+    if len(sdp) > _MAX_SDP:
+        raise ValueError(f"an offer has at most {_MAX_SDP} characters")
+    return sdp
+
+
+def _candidate(item: dict[str, Any]) -> Any:
+    # An empty one marks the end of candidates (RFC 8840), which aiortc expects as None.
+    if not item["candidate"]:
+        return None
+    candidate = candidate_from_sdp(item["candidate"].removeprefix("candidate:"))
+    candidate.sdpMid = item["sdp_mid"]
+    candidate.sdpMLineIndex = item["sdp_mline_index"]
+    return candidate

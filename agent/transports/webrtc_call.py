@@ -1,0 +1,327 @@
+"""One call over WebRTC, as a Pipecat transport.
+
+Data channel and reconnection are Pipecat's SmallWebRTC; audio both ways is ours, see
+`webrtc_media`.
+"""
+
+import asyncio
+from typing import Any
+
+import aiortc.sdp
+from aiortc.mediastreams import MediaStreamError
+from pipecat.frames.frames import (
+    CancelFrame,
+    ClientConnectedFrame,
+    EndFrame,
+    InputAudioRawFrame,
+    InputTransportMessageFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+    StartFrame,
+)
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.utils.shared import acquires, releases
+
+from agent.audio.chunk import SAMPLE_RATE, Int16Array
+from agent.errors import SettingsError
+from agent.transports.webrtc_media import (
+    OPUS_RATES,
+    AudioReceiver,
+    InboundAudio,
+    OutboundTrack,
+    decoded,
+)
+
+_TICK_S = 0.03
+"""How often a stream without packets is looked at. Silence is counted in ticks, not read from the
+clock: a loop that stood still has its packets waiting in the socket."""
+
+_HOLE_TICKS = 2
+"""After 60 ms without any packet, missing ones are given up."""
+
+_STALL_TICKS = 7
+"""From 210 ms on silence is filled in for packets that do not come: the sender may be muted, and
+who waits for the end of a turn must not wait for it to be unmuted."""
+
+_MARGIN_TICKS = 4
+"""How far the filled-in stream stays behind, so that a late packet finds its place."""
+
+
+class _Call:
+    """The connection that a transport's input and output share."""
+
+    def __init__(self, connection: SmallWebRTCConnection, output_rate: int) -> None:
+        self.connection = connection
+        self._output_rate = output_rate
+        self._pc: object | None = None
+        self.receiver: AudioReceiver | None = None
+        self.outbound: OutboundTrack | None = None
+        self.is_closing = False
+        self.connected = asyncio.Event()
+
+    def open_media(self) -> bool:
+        """Set up audio of a connected peer; False if it is the one set up before."""
+        if self._pc is self.connection.pc:
+            return False
+        self._pc = self.connection.pc
+        self.receiver = install_receiver(self.connection)
+        self.outbound = OutboundTrack(self._output_rate, is_opus=_agreed_on_opus(self.connection))
+        self.connection.replace_audio_track(self.outbound)
+        self.connected.set()
+        return True
+
+    def drop_media(self) -> None:
+        """Forget the peer's audio: it hung up, or comes back on another connection."""
+        self.connected.clear()
+        if self.outbound:
+            self.outbound.stop()
+        self._pc = self.receiver = self.outbound = None
+
+    @acquires("connection")
+    async def connect(self) -> None:
+        await self.connection.connect()
+
+    @releases("connection")
+    async def disconnect(self) -> None:
+        if not self.is_closing:
+            self.is_closing = True
+            await self.connection.disconnect()
+            self.drop_media()
+
+
+class WebRTCInput(BaseInputTransport):
+    """The caller's voice, 16 kHz mono, gaps concealed; and the caller's messages."""
+
+    def __init__(self, call: _Call, params: TransportParams) -> None:
+        super().__init__(params)
+        self._call = call
+        self._reader: asyncio.Task[None] | None = None
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Join the connection."""
+        await super().setup(setup)
+        await self._call.connect()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to listen."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        if self._reader is None:
+            self._reader = self.create_task(self._read_calls())
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Stop listening."""
+        await super().stop(frame)
+        await self._leave()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Stop listening at once."""
+        await super().cancel(frame)
+        await self._leave()
+
+    async def cleanup(self) -> None:
+        """Leave the connection, if that did not happen yet."""
+        await super().cleanup()
+        await self._leave()
+
+    async def receive(self, message: Any) -> None:
+        """Take a JSON message from the data channel."""
+        await self.push_frame(InputTransportMessageFrame(message=message))
+
+    async def _leave(self) -> None:
+        if self._reader:
+            reader, self._reader = self._reader, None
+            await self.cancel_task(reader)
+        await self._call.disconnect()
+
+    async def _read_calls(self) -> None:
+        """Read the peer's audio, through as many connections as it takes."""
+        inbound = InboundAudio()
+        while True:
+            await self._call.connected.wait()
+            try:
+                await self._read(inbound)
+            except MediaStreamError:
+                # The track ended; the peer comes back with another one, or the call is closed.
+                self._call.connected.clear()
+
+    async def _read(self, inbound: InboundAudio) -> None:
+        track = self._call.connection.audio_input_track()
+        receiver = self._call.receiver
+        if track is None or receiver is None:
+            raise MediaStreamError
+        silent = filled = 0
+        while True:
+            try:
+                frame = await asyncio.wait_for(track.recv(), _TICK_S)
+            except TimeoutError:
+                silent += 1
+                if silent >= _HOLE_TICKS:
+                    receiver.flush()
+                if silent >= _STALL_TICKS:
+                    overdue = silent - _MARGIN_TICKS - filled
+                    filled += overdue
+                    await self._push(inbound.wait(overdue * _TICK_S))
+            else:
+                silent = filled = 0
+                await self._push(inbound.push(decoded(frame)))
+
+    async def _push(self, pcm: Int16Array) -> None:
+        if len(pcm):
+            await self.push_audio_frame(
+                InputAudioRawFrame(audio=pcm.tobytes(), sample_rate=SAMPLE_RATE, num_channels=1)
+            )
+
+
+class WebRTCOutput(BaseOutputTransport):
+    """The agent's voice and messages."""
+
+    def __init__(self, call: _Call, params: TransportParams) -> None:
+        super().__init__(params)
+        self._call = call
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio accepted and not sent yet, 0.04 at most."""
+        return self._call.outbound.queued_s if self._call.outbound else 0.0
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Join the connection."""
+        await super().setup(setup)
+        await self._call.connect()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to speak."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Stop when what was said is sent."""
+        await super().stop(frame)
+        if self._call.outbound:
+            await self._call.outbound.drain()
+        await self._call.disconnect()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Stop at once."""
+        await super().cancel(frame)
+        await self._call.disconnect()
+
+    async def cleanup(self) -> None:
+        """Leave the connection, if that did not happen yet."""
+        await super().cleanup()
+        await self._call.disconnect()
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Queue audio; returns when the next packet is wanted."""
+        return await self._call.outbound.write(frame.audio) if self._call.outbound else False
+
+    async def send_message(
+        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
+    ) -> None:
+        """Send JSON through the data channel; before it opens, 50 messages are kept."""
+        if not self._call.is_closing:
+            self._call.connection.send_app_message(frame.message)
+
+
+class WebRTCTransport(BaseTransport):
+    """One call.
+
+    Events, as Pipecat's transports name them: `on_client_connected(transport, connection)`,
+    `on_client_disconnected(transport, connection)` when the peer hung up, and
+    `on_app_message(transport, message, sender)`.
+    """
+
+    def __init__(self, connection: SmallWebRTCConnection, *, output_rate: int = 24_000) -> None:
+        """Take over a connection that was offered.
+
+        Args:
+            connection: Answered or about to be.
+            output_rate: Of the agent's audio, in Hz.
+
+        Raises:
+            SettingsError: Opus cannot encode that rate.
+        """
+        super().__init__()
+        if output_rate not in OPUS_RATES:
+            raise SettingsError(f"WebRTC cannot send {output_rate} Hz; use one of {OPUS_RATES}")
+        params = TransportParams(
+            audio_in_enabled=True,
+            audio_in_sample_rate=SAMPLE_RATE,
+            audio_out_enabled=True,
+            audio_out_sample_rate=output_rate,
+            audio_out_10ms_chunks=2,
+            # What was said is drained; more silence would only keep the line open.
+            audio_out_end_silence_secs=0,
+        )
+        self._call = _Call(connection, output_rate)
+        self._input = WebRTCInput(self._call, params)
+        self._output = WebRTCOutput(self._call, params)
+        for event in ("on_client_connected", "on_client_disconnected", "on_app_message"):
+            self._register_event_handler(event)
+        connection.add_event_handler("connected", self._on_connected)
+        connection.add_event_handler("disconnected", self._on_disconnected)
+        connection.add_event_handler("closed", self._on_closed)
+        connection.add_event_handler("app-message", self._on_app_message)
+
+    @property
+    def connection(self) -> SmallWebRTCConnection:
+        """Pipecat's connection, for what is not audio."""
+        return self._call.connection
+
+    @property
+    def receiver(self) -> AudioReceiver | None:
+        """Where the caller's packets arrive, with their statistics; None while not connected."""
+        return self._call.receiver
+
+    def input(self) -> WebRTCInput:
+        """Give the caller's end."""
+        return self._input
+
+    def output(self) -> WebRTCOutput:
+        """Give the agent's end."""
+        return self._output
+
+    def get_client_id(self, client: Any) -> str:
+        """Name the peer connection of a client event."""
+        return str(client.pc_id)
+
+    async def _on_connected(self, connection: SmallWebRTCConnection) -> None:
+        if self._call.open_media():
+            await self._call_event_handler("on_client_connected", connection)
+            await self._input.push_frame(ClientConnectedFrame())
+
+    async def _on_disconnected(self, _: SmallWebRTCConnection) -> None:
+        self._call.drop_media()
+
+    async def _on_closed(self, connection: SmallWebRTCConnection) -> None:
+        self._call.drop_media()
+        if not self._call.is_closing:
+            await self._call_event_handler("on_client_disconnected", connection)
+
+    async def _on_app_message(self, connection: SmallWebRTCConnection, message: Any) -> None:
+        await self._input.receive(message)
+        await self._call_event_handler("on_app_message", message, connection.pc_id)
+
+
+def install_receiver(connection: SmallWebRTCConnection) -> AudioReceiver:
+    """Put our jitter buffer on the connection's audio; harmless to repeat.
+
+    Raises:
+        ValueError: The offer has no audio first.
+    """
+    transceivers = connection.pc.getTransceivers()
+    if not transceivers or transceivers[0].kind != "audio":
+        raise ValueError("the first medium offered must be audio")
+    return AudioReceiver.of(transceivers[0].receiver)
+
+
+def _agreed_on_opus(connection: SmallWebRTCConnection) -> bool:
+    description = aiortc.sdp.SessionDescription.parse(connection.pc.localDescription.sdp)
+    codecs = description.media[0].rtp.codecs
+    return bool(codecs) and codecs[0].mimeType.lower() == "audio/opus"
