@@ -15,6 +15,8 @@ import { WebRtcLink } from "./webrtc.js";
 /** Kokoro's own rate; the browser resamples the microphone to it and the loudspeaker from it. */
 const SAMPLE_RATE = 24000;
 const STATUS_TIMEOUT_MS = 4000;
+/** Posteriors come five times a second; so long without any is a dead connection. */
+const SILENCE_MS = 5000;
 /** Waits before each attempt to reconnect; after the last one the person decides. */
 const BACKOFF_S = [0.5, 1, 2, 4, 8, 15, 15, 15];
 
@@ -84,6 +86,9 @@ export class Session extends EventTarget {
     this._generation = 0;
     /** @type {(() => void) | null} */
     this._wake = null;
+    /** When the last event came, in page time; null before the first posterior. */
+    this._heardAt = /** @type {number | null} */ (null);
+    this._watchdog = 0;
     /** WebRTC failed once in this conversation: do not wait for it again. */
     this._socketOnly = false;
   }
@@ -148,6 +153,7 @@ export class Session extends EventTarget {
     }
     this.link = link;
     this.attempt = 0;
+    this._watch(generation);
     this._setPhase("live");
   }
 
@@ -181,6 +187,7 @@ export class Session extends EventTarget {
     const link = new Kind(context, /** @type {MediaStream} */ (this._stream), {
       onEvent: (event) => {
         if (generation !== this._generation || epoch !== this.epoch) return;
+        if (event.type === "posterior" || this._heardAt) this._heardAt = performance.now();
         this.dispatchEvent(new CustomEvent("event", { detail: event }));
       },
       onLost: (reason) => {
@@ -191,8 +198,20 @@ export class Session extends EventTarget {
     return link;
   }
 
+  /** Neither TCP nor ICE tells soon that the other machine is gone: count on its events.
+   * @param {number} generation */
+  _watch(generation) {
+    this._heardAt = null;
+    clearInterval(this._watchdog);
+    this._watchdog = window.setInterval(() => {
+      if (this._heardAt === null || performance.now() - this._heardAt < SILENCE_MS) return;
+      this._reconnect(generation, "The server is silent.");
+    }, 1000);
+  }
+
   /** @param {number} generation @param {string} reason */
   async _reconnect(generation, reason) {
+    clearInterval(this._watchdog);
     this.link?.close();
     this.link = null;
     this.reason = reason;
@@ -230,6 +249,7 @@ export class Session extends EventTarget {
   }
 
   _release() {
+    clearInterval(this._watchdog);
     this.link?.close();
     this.link = null;
     this.context?.close();

@@ -248,6 +248,13 @@ def test_reconnect_keeps_the_transcript(talking: Page, server: FakeServer) -> No
     expect(talking.locator(".line").first).to_contain_text("Remember the number seven.")
 
 
+def test_a_server_that_falls_silent_is_taken_as_gone(talking: Page, server: FakeServer) -> None:
+    server.say({"type": "posterior", "at_s": 1.0, "hop_s": 0.032, "p": [0.0] * 6})
+    # The connection stays open and nothing comes any more, as over a network that was cut.
+    expect(talking.get_by_role("alert")).to_contain_text("The server is silent.", timeout=15_000)
+    wait_until(lambda: server.connections == 2, "another connection")
+
+
 def test_muted_stays_muted_after_a_reconnect(talking: Page, server: FakeServer) -> None:
     talking.keyboard.press("m")
     server.wait_for("mute")
