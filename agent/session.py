@@ -175,7 +175,10 @@ class VoiceSession:
         aggregators = LLMContextAggregatorPair(
             self.context,
             user_params=LLMUserAggregatorParams(
-                user_turn_strategies=decided_turns(), user_turn_stop_timeout=_WATCHDOG_S
+                user_turn_strategies=decided_turns(),
+                user_turn_stop_timeout=_WATCHDOG_S,
+                # Asks the model to react to turns without words: a cough would be answered.
+                empty_user_turn=None,
             ),
         )
         return Pipeline(

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from pipecat.frames.frames import Frame, InterimTranscriptionFrame
@@ -63,7 +65,7 @@ class Recognition(FrameProcessor):
         self._utterances = 0
         self._opened_at: int | None = None
         self._is_confirmed = False
-        self._waiting: list[Int16Array] = []
+        self._waiting: list[tuple[Int16Array, bool]] = []
         self._settle = self._finish = False
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -100,7 +102,8 @@ class Recognition(FrameProcessor):
             if isinstance(noticed, SpeechStarted) or isinstance(confirmed, SpeechStarted):
                 self._open(at)
             return
-        self._waiting.append(frame.chunk.pcm)
+        is_speech = self._prefetch.is_speech or self._confirmation.is_speech
+        self._waiting.append((frame.chunk.pcm, is_speech))
         self._is_confirmed |= self._confirmation.is_speech
         if isinstance(noticed, SpeechStopped) or isinstance(confirmed, SpeechStopped):
             self._settle = True
@@ -114,7 +117,7 @@ class Recognition(FrameProcessor):
         self._opened_at = pre_roll.start_sample
         self._is_confirmed = self._confirmation.is_speech
         self._settle = self._finish = False
-        self._waiting = [pre_roll.pcm]
+        self._waiting = [(pre_roll.pcm, False)]
         self._recogniser.start(self._utterances, pre_roll.start_sample)
 
     def _is_noise(self, at: int) -> bool:
@@ -135,11 +138,14 @@ class Recognition(FrameProcessor):
                 await self._step(self._utterances)
 
     async def _step(self, utterance: int) -> None:
-        pcm = np.concatenate(self._waiting) if self._waiting else np.zeros(0, np.int16)
+        stretches = [
+            (np.concatenate([pcm for pcm, _ in group]), is_speech)
+            for is_speech, group in groupby(self._waiting, key=itemgetter(1))
+        ]
         self._waiting = []
         settle, finish = self._settle, self._finish
         self._settle = False
-        hypothesis = await self._run(lambda: self._recognise(pcm, settle, finish))
+        hypothesis = await self._run(lambda: self._recognise(stretches, settle, finish))
         if utterance != self._utterances or self._opened_at is None or hypothesis is None:
             return
         if hypothesis.is_final:
@@ -148,8 +154,12 @@ class Recognition(FrameProcessor):
             self._recorder.draft("recognised")
         await self._push(hypothesis)
 
-    def _recognise(self, pcm: Int16Array, settle: bool, finish: bool) -> Hypothesis | None:
-        hypothesis = self._recogniser.push(pcm) if len(pcm) else None
+    def _recognise(
+        self, stretches: list[tuple[Int16Array, bool]], settle: bool, finish: bool
+    ) -> Hypothesis | None:
+        hypothesis = None
+        for pcm, is_speech in stretches:
+            hypothesis = self._recogniser.push(pcm, is_speech) or hypothesis
         if finish:
             return self._recogniser.finish()
         return self._recogniser.settle() if settle else hypothesis

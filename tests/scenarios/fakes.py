@@ -50,7 +50,7 @@ class ScriptedRecogniser:
         self._id, self._start, self._end = utterance_id, start_sample, start_sample
         self._last_partial = start_sample
 
-    def push(self, pcm: Int16Array) -> Hypothesis | None:
+    def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
         self._end += len(pcm)
         if self._end - self._last_partial < samples(0.4):
             return None

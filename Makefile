@@ -1,0 +1,52 @@
+# Two commands: `make serve` talks, `make test` proves. Each does all its own set-up.
+
+PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
+	command -v $$v >/dev/null && $$v -c 'import sys; sys.exit(not (3,11) <= sys.version_info < (3,14))' && echo $$v && break; done)
+# WEBRTC=no leaves out aiortc, whose codec library carries GPL parts; the page then uses WebSocket.
+WEBRTC ?= yes
+EXTRAS := $(if $(filter yes,$(WEBRTC)),[webrtc])
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# On a developer's machine a browser is theirs to install; CI and a fresh machine get Debian's.
+FAST := tests/core tests/scenarios
+
+.PHONY: serve test check setup models clean coverage
+
+serve: models ## set up, then serve the page on http://127.0.0.1:7860
+	$(BIN)/duplex serve
+
+test: .venv/dev models ## set up, then run every test
+	sh tools/system-packages.sh
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## lint, types and the fast tests: about a minute
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q $(FAST) -m "not slow"
+
+.PHONY: lint
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: models ## everything `make serve` needs, without serving
+
+models: .venv/run ## bring every weight, verified; resumes where it was stopped
+	$(BIN)/duplex models fetch
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Duplex needs Python 3.11 to 3.13: apt install python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "cannot make a virtual environment: apt install python3-venv"; exit 1; }
+
+# The stamp's content is the set of extras, so WEBRTC=no after a full install is noticed.
+.venv/run: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) install --progress-bar on -c constraints.txt -e ".$(EXTRAS)"
+	@touch $@
+
+.venv/dev: .venv/run
+	$(PIP) install --progress-bar on -c constraints.txt -e ".[webrtc,dev]"
+	@touch $@
+
+clean: ## remove what set-up made here; weights stay in the cache
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

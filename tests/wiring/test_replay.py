@@ -1,0 +1,48 @@
+"""The whole path with real models, as a user starts it: `duplex replay`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.speech import dialogue, transcribe, write
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replay")
+    question = write(
+        folder / "in.wav", dialogue(1.0, "What is the capital of France?", 4.0, "Thank you.", 1.0)
+    )
+    answer = folder / "out.wav"
+    command = [sys.executable, "-m", "agent", "replay", question, "--out", answer, "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["turns"], answer
+
+
+def test_what_was_said_is_heard(replayed):
+    turns, _ = replayed
+    assert [turn["turn"] for turn in turns] == [1, 2]
+    assert "capital of france" in turns[0]["heard"].lower()
+    assert "thank you" in turns[1]["heard"].lower()
+
+
+def test_what_was_asked_is_answered_by_voice(replayed):
+    turns, answer = replayed
+    assert "paris" in turns[0]["answered"].lower()
+    assert "paris" in transcribe(answer)
+
+
+def test_every_stage_says_when_it_was(replayed):
+    turns, _ = replayed
+    first = turns[0]
+    marks = first["marks_s"]
+    order = ["speech_end", "decided", "first_audio", "answer_end"]
+    assert [marks[name] for name in order] == sorted(marks[name] for name in order)
+    assert {"recognised", "first_token", "first_clause", "first_speech"} <= marks.keys()
+    assert first["speech_start_sample"] < first["speech_end_sample"]
+    assert first["decision"]["kind"] == "COMMIT"
