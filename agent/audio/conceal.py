@@ -61,7 +61,7 @@ class Concealer:
         """
         if self._concealed and len(pcm):
             overlap = min(samples(_BLEND_S, self._rate), len(pcm))
-            weight = np.arange(1, overlap + 1, dtype=np.float32) / (overlap + 1)
+            weight = (np.arange(1, overlap + 1) / (overlap + 1)).astype(np.float32)
             old = self._continue(overlap)
             blended = old * (1 - weight) + pcm[:overlap].astype(np.float32) * weight
             pcm = np.concatenate([_to_int16(blended), pcm[overlap:]])

@@ -102,7 +102,7 @@ class WebRTCInput(BaseInputTransport):
         self._call = call
         self._reader: asyncio.Task[None] | None = None
 
-    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+    async def setup(self, setup: FrameProcessorSetup) -> None:
         """Join the connection."""
         await super().setup(setup)
         await self._call.connect()
@@ -190,7 +190,7 @@ class WebRTCOutput(BaseOutputTransport):
         """Seconds of audio accepted and not sent yet, 0.04 at most."""
         return self._call.outbound.queued_s if self._call.outbound else 0.0
 
-    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+    async def setup(self, setup: FrameProcessorSetup) -> None:
         """Join the connection."""
         await super().setup(setup)
         await self._call.connect()

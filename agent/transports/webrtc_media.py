@@ -165,11 +165,9 @@ class InboundAudio:
         Returns:
             Shape (n,), int16, at `SAMPLE_RATE`, what was missing before it included.
         """
-        if audio.sample_rate != self._rate:
-            self._rate = audio.sample_rate
-            self._filler = GapFiller(self._rate)
-            self._resampler = StreamResampler(self._rate, SAMPLE_RATE)
-        return self._resampler.push(self._filler.push(audio.position, audio.pcm))
+        rest = self._change_rate(audio.sample_rate)
+        pcm = self._resampler.push(self._filler.push(audio.position, audio.pcm))
+        return np.concatenate([rest, pcm]) if len(rest) else pcm
 
     def wait(self, duration_s: float) -> Int16Array:
         """Fill in while nothing arrives.
@@ -178,6 +176,16 @@ class InboundAudio:
             Shape (n,), int16, at `SAMPLE_RATE`; empty before the first packet.
         """
         return self._resampler.push(self._filler.wait(round(duration_s * self._rate)))
+
+    def _change_rate(self, sample_rate: int) -> Int16Array:
+        """Begin another codec's stream, if it is one; give the rest of the one before."""
+        if sample_rate == self._rate:
+            return np.zeros(0, np.int16)
+        rest = self._resampler.flush()
+        self._rate = sample_rate
+        self._filler = GapFiller(sample_rate)
+        self._resampler = StreamResampler(sample_rate, SAMPLE_RATE)
+        return rest
 
 
 class OutboundTrack(MediaStreamTrack):

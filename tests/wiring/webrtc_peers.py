@@ -165,6 +165,8 @@ class Caller:
         self.heard: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self.pc.on("track", self.heard.set_result)
         self.pc_id = ""
+        self.connected = asyncio.Event()
+        self.pc.on("connectionstatechange", self._on_state)
         self._relay = relay
 
     async def call(self, answer: Any, **extra: Any) -> None:
@@ -179,6 +181,10 @@ class Caller:
             sdp = await self._relay.stand_in_for("server", sdp)
         self.pc_id = answered["pc_id"]
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    def _on_state(self) -> None:
+        if self.pc.connectionState == "connected":
+            self.connected.set()
 
     async def listen(self, packets: int) -> Int16Array:
         """Record what the server sends: shape (n,), int16, 48 kHz mono."""
