@@ -9,10 +9,11 @@ import { Latency } from "./latency.js";
 import { Meter } from "./meter.js";
 import { Microphone, MicrophoneError, WORDS } from "./microphone.js";
 import { Notice } from "./notice.js";
-import { Session, SessionError, TROUBLES, fetchStatus } from "./session.js";
+import { Session, SessionError, fetchStatus } from "./session.js";
 import { Settings } from "./settings.js";
 import { describe } from "./state.js";
 import { Transcript } from "./transcript.js";
+import { microphoneTrouble, reconnecting, sessionTrouble } from "./troubles.js";
 import { WakeLock } from "./wakelock.js";
 
 /** @typedef {import("./types.js").FloorEvent} FloorEvent */
@@ -35,7 +36,6 @@ class Page {
     this.floor = { user: "silent", agent: "silent" };
     this.typingOnly = false;
     this.countdown = 0;
-    this.errorTimer = 0;
     this.controls = new Controls({
       send: (event) => this.session.send(event),
       isLive: () => this.session.phase === "live",
@@ -45,7 +45,7 @@ class Page {
       onStream: (stream) => this.useStream(stream),
       onSpeaker: (id) => this.session.link?.setSpeaker(id),
       onVolume: (volume) => this.session.link?.setVolume(volume),
-      isBusy: () => this.session.phase !== "idle" && this.session.phase !== "ended",
+      isBusy: () => this.session.isOpen,
     });
   }
 
@@ -87,12 +87,13 @@ class Page {
       if (this.session.phase === "idle") this.notice.hide();
     } catch (error) {
       if (!(error instanceof SessionError)) throw error;
-      this.showTrouble(error.trouble, error.message, () => this.checkServer());
+      const again = () => this.checkServer();
+      this.notice.show(sessionTrouble(error.trouble, error.message, again));
     }
   }
 
   async start() {
-    if (this.session.phase === "connecting" || this.session.phase === "live") return;
+    if (this.session.isOpen) return;
     this.notice.hide();
     this.typingOnly = false;
     try {
@@ -113,13 +114,9 @@ class Page {
   }
 
   endOrStart() {
-    const { phase } = this.session;
-    if (phase === "idle" || phase === "ended" || phase === "failed") {
-      if (this.typingOnly) this.startTyping();
-      else this.start();
-      return;
-    }
-    this.session.stop();
+    if (this.session.isOpen) this.session.stop();
+    else if (this.typingOnly) this.startTyping();
+    else this.start();
   }
 
   /** @param {MediaStream} stream */
@@ -181,23 +178,23 @@ class Page {
 
   /** @param {import("./types.js").ErrorEvent} event */
   showError({ message, fix }) {
-    const dismiss = { label: "Dismiss", run: () => this.notice.hide() };
-    this.notice.show({ kind: "problem", title: message, text: fix ?? "", actions: [dismiss] });
-    clearTimeout(this.errorTimer);
-    this.errorTimer = window.setTimeout(() => this.notice.hide(), ERROR_SHOWN_MS);
+    const actions = [{ label: "Dismiss", run: () => this.notice.hide() }];
+    const words = { title: message, text: fix ?? "", actions };
+    this.notice.show({ kind: "problem", ...words }, ERROR_SHOWN_MS);
   }
 
   showPhase() {
     const { phase, link } = this.session;
+    clearInterval(this.countdown);
     document.body.dataset.phase = phase;
     const begun = phase !== "idle" && !(phase === "connecting" && byId("stage").hidden);
     if (begun && !(phase === "failed" && byId("stage").hidden)) this.showStage();
     const start = /** @type {HTMLButtonElement} */ (byId("start-button"));
     start.disabled = phase === "connecting";
     byId("start-label").textContent = phase === "connecting" ? "Connecting…" : "Start talking";
-    const active = phase === "live" || phase === "reconnecting" || phase === "connecting";
-    byId("end-label").textContent = active ? "End" : "Start again";
-    for (const id of ["interrupt-button", "typed-input"]) {
+    byId("end-label").textContent = this.session.isOpen ? "End" : "Start again";
+    byId("end-icon").setAttribute("href", this.session.isOpen ? "#i-end" : "#i-mic");
+    for (const id of ["interrupt-button", "typed-input", "send-button"]) {
       /** @type {HTMLButtonElement | HTMLInputElement} */ (byId(id)).disabled = phase !== "live";
     }
     byId("transport-badge").hidden = !link;
@@ -206,7 +203,8 @@ class Page {
     else this.leaveLive();
     if (phase === "reconnecting") this.countDown();
     if (phase === "failed") {
-      this.showTrouble(this.session.trouble, this.session.reason, () => this.endOrStart());
+      const { trouble, reason } = this.session;
+      this.notice.show(sessionTrouble(trouble, reason, () => this.endOrStart()));
     }
     this.showState();
   }
@@ -219,7 +217,6 @@ class Page {
   }
 
   goLive() {
-    clearInterval(this.countdown);
     this.notice.hide();
     this.controls.announce();
     this.session.link?.setSpeaker(rememberedSpeaker())?.catch(() => {
@@ -232,7 +229,6 @@ class Page {
   }
 
   leaveLive() {
-    clearInterval(this.countdown);
     this.meters.user.detach();
     this.meters.agent.detach();
     this.lanes.stop();
@@ -258,23 +254,12 @@ class Page {
 
   /** Say what is being tried, and when. */
   countDown() {
-    if (this.session.attempt === 1) this.transcript.rule("Connection lost");
-    const actions = [
-      { label: "Try now", run: () => this.session.retryNow() },
-      { label: "End", run: () => this.session.stop() },
-    ];
-    const show = () => {
-      const left_s = Math.max(0, Math.ceil((this.session.retryAt - performance.now()) / 1000));
-      const when = left_s ? `Trying again in ${left_s} s` : "Trying again now";
-      this.notice.show({
-        kind: "waiting",
-        title: "Connection lost. Your conversation is kept.",
-        text: `${this.session.reason} ${when} (attempt ${this.session.attempt}).`,
-        actions,
-      });
-    };
+    const { session, notice } = this;
+    if (session.attempt === 1) this.transcript.rule("Connection lost");
+    const retryNow = () => session.retryNow();
+    const stop = () => session.stop();
+    const show = () => notice.show(reconnecting(session, performance.now(), retryNow, stop));
     show();
-    clearInterval(this.countdown);
     this.countdown = window.setInterval(show, 1000);
   }
 
@@ -295,22 +280,8 @@ class Page {
 
   /** @param {import("./microphone.js").MicrophoneState} state @param {() => void} retry */
   showMicrophoneTrouble(state, retry) {
-    const actions = [{ label: "Try again", run: retry }];
-    if (this.session.phase !== "live") {
-      actions.push({ label: "Type instead", run: () => this.startTyping() });
-    }
-    this.notice.show({ kind: "problem", ...WORDS[state], actions });
-  }
-
-  /**
-   * @param {import("./session.js").Trouble} trouble
-   * @param {string} reason
-   * @param {() => void} retry
-   */
-  showTrouble(trouble, reason, retry) {
-    const { title, remedy } = TROUBLES[trouble];
-    const actions = [{ label: "Try again", run: retry }];
-    this.notice.show({ kind: "problem", title, text: `${reason} ${remedy}`, actions });
+    const typeInstead = this.session.isOpen ? null : () => this.startTyping();
+    this.notice.show(microphoneTrouble(state, retry, typeInstead));
   }
 }
 

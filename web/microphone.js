@@ -72,6 +72,8 @@ export class Microphone extends EventTarget {
     this.state = window.isSecureContext && navigator.mediaDevices ? "unasked" : "insecure";
     /** @type {MediaStream | null} */
     this.stream = null;
+    /** @type {Promise<MediaStream> | null} */
+    this._opening = null;
     this.deviceId = localStorage.getItem(STORAGE_KEY) ?? "";
   }
 
@@ -107,6 +109,13 @@ export class Microphone extends EventTarget {
   async open() {
     if (this.stream) return this.stream;
     if (this.state === "insecure") throw new MicrophoneError("insecure");
+    // A second press while the browser still asks waits for the same answer.
+    this._opening ??= this._open().finally(() => (this._opening = null));
+    return this._opening;
+  }
+
+  /** @returns {Promise<MediaStream>} */
+  async _open() {
     if (this.state !== "granted") this._setState("asking");
     try {
       this.stream = await this._request(this.deviceId);

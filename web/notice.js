@@ -15,11 +15,16 @@ export class Notice {
     this._text = part("text");
     this._actions = part("actions");
     this._labels = "";
+    this._timer = 0;
   }
 
-  /** @param {Message} message */
-  show({ kind, title, text, actions = [] }) {
+  /** @param {Message} message @param {number} [forMs] Until something else shows, without it. */
+  show({ kind, title, text, actions = [] }, forMs) {
+    clearTimeout(this._timer);
+    if (forMs) this._timer = window.setTimeout(() => this.hide(), forMs);
     this._element.hidden = false;
+    // A countdown is not read out every second.
+    this._text.setAttribute("aria-live", kind === "waiting" ? "off" : "assertive");
     this._element.dataset.kind = kind;
     // The same words are not written again: a screen reader would repeat them.
     if (this._title.textContent !== title) this._title.textContent = title;

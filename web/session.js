@@ -93,6 +93,11 @@ export class Session extends EventTarget {
     this._socketOnly = false;
   }
 
+  /** @returns {boolean} Whether there is a conversation, or one is being sought. */
+  get isOpen() {
+    return ["connecting", "live", "reconnecting"].includes(this.phase);
+  }
+
   /**
    * @param {MediaStream | null} stream Null to type and listen without a microphone.
    * @returns {Promise<void>}

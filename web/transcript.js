@@ -9,7 +9,7 @@
  */
 
 /** Within this distance of the end, in CSS pixels, new words keep the end in view. */
-const STICKY_PX = 80;
+const STICKY_PX = 40;
 
 const NAMES = { user: "You", assistant: "Agent" };
 
@@ -22,6 +22,16 @@ export class Transcript {
     this._lines = new Map();
     /** @type {HTMLElement | null} A typed line the server has not repeated yet. */
     this._typed = null;
+    /** Whoever scrolls back to read is left there; a box that shrinks has not been scrolled. */
+    this._atEnd = true;
+    let top = 0;
+    container.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = container;
+      if (scrollHeight - scrollTop - clientHeight < STICKY_PX) this._atEnd = true;
+      else if (scrollTop < top) this._atEnd = false;
+      top = scrollTop;
+    });
+    new ResizeObserver(() => this._follow()).observe(container);
   }
 
   /** @param {TranscriptEvent} event @param {number} epoch The connection it came over. */
@@ -48,7 +58,8 @@ export class Transcript {
     setWords(line, text, false);
     this._place(line, undefined);
     this._typed = line;
-    this._follow(true);
+    this._atEnd = true;
+    this._follow();
   }
 
   /** @param {string} text A break in the conversation, such as a lost connection. */
@@ -97,11 +108,8 @@ export class Transcript {
     else this._container.append(line);
   }
 
-  _follow(always = false) {
-    const { scrollHeight, scrollTop, clientHeight } = this._container;
-    const last = this._container.lastElementChild;
-    const distance = scrollHeight - scrollTop - clientHeight - (last?.clientHeight ?? 0);
-    if (always || distance < STICKY_PX) this._container.scrollTop = scrollHeight;
+  _follow() {
+    if (this._atEnd) this._container.scrollTop = this._container.scrollHeight;
   }
 }
 

@@ -54,6 +54,23 @@ def test_a_correction_replaces_the_final(talking: Page, server: FakeServer) -> N
     expect(talking.locator(".line.user .words")).to_have_text("Call Anne.")
 
 
+def test_the_newest_words_stay_in_view_unless_somebody_reads_back(
+    talking: Page, server: FakeServer
+) -> None:
+    for turn in range(12):
+        server.say(said("user", f"Sentence {turn}.", turn))
+    expect(talking.get_by_text("Sentence 11.")).to_be_in_viewport()
+    talking.get_by_role("button", name="Push to talk").click()
+    expect(talking.get_by_text("Sentence 11.")).to_be_in_viewport()
+
+    talking.locator("#transcript").hover()
+    talking.mouse.wheel(0, -2000)
+    expect(talking.get_by_text("Sentence 0.")).to_be_in_viewport()
+    server.say(said("user", "Sentence 12.", 12))
+    expect(talking.get_by_text("Sentence 12.")).to_be_attached()
+    expect(talking.get_by_text("Sentence 0.")).to_be_in_viewport()
+
+
 def test_agent_words_are_cut_where_interrupted(talking: Page, server: FakeServer) -> None:
     server.say(said("assistant", "Saturn is the sixth", 1, final=False))
     server.say(said("user", "no", 2, final=False))
@@ -344,7 +361,7 @@ def test_every_control_is_reached_by_keyboard(open_page: OpenPage) -> None:
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
     wanted = {"copy-button", "transcript", "mute-button", "ptt-button", "interrupt-button"}
-    assert wanted | {"end-button", "typed-input", "send", "decisions"} <= reached
+    assert wanted | {"end-button", "typed-input", "send-button", "decisions"} <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
