@@ -313,7 +313,6 @@ _KOKORO = Model(
         ),
         tuple(f"part{number}.bin" for number in range(1, 5)),
     ),
-    conversion=Conversion.KOKORO,
 )
 
 _QWEN_PARTS = (

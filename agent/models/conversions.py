@@ -22,7 +22,7 @@ def convert(model: Model, source_dir: Path, target_dir: Path) -> None:
             from agent.models import gguf_repack
 
             gguf_repack.repack(source_dir / "source.gguf", target_dir / "model.gguf")
-        case Conversion.KOKORO | Conversion.NONE:
+        case Conversion.NONE:
             for name in model.finished:
                 (target_dir / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source_dir / name, target_dir / name)

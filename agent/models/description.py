@@ -22,7 +22,6 @@ class Conversion(StrEnum):
 
     NONE = "none"
     MOONSHINE = "moonshine"
-    KOKORO = "kokoro"
     Q4_0 = "q4_0"
 
 
