@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agent.errors import DuplexError
 from agent.models.catalog import CATALOG
-from agent.models.store import home, locate
+from agent.models.description import Model
+from agent.models.store import home, locate, verify
 from agent.settings import Settings
 
 _DISK_NEEDED = 1_500_000_000
@@ -90,14 +91,32 @@ def _cpu_flags() -> set[str] | None:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
+    paths = settings.models.paths
     for name, model in CATALOG.items():
-        try:
-            path = locate(name, settings.models.paths)
-        except DuplexError as error:
-            needed = model.required
-            yield Finding(f"model {name}", False, needed, str(error), f"duplex models fetch {name}")
+        problem = _problem(name, settings)
+        if problem is None:
+            yield Finding(f"model {name}", True, True, str(locate(name, paths)))
+        elif model.by_default or name in paths:
+            needed = not _has_substitute(model, settings)
+            detail = f"{problem} Without it: {model.absence}"
+            yield Finding(f"model {name}", False, needed, detail, f"duplex models fetch {name}")
+
+
+def _problem(name: str, settings: Settings) -> str | None:
+    try:
+        if name in settings.models.paths:
+            locate(name, settings.models.paths)
         else:
-            yield Finding(f"model {name}", True, True, str(path))
+            verify(name)
+    except DuplexError as error:
+        return str(error)
+    return None
+
+
+def _has_substitute(model: Model, settings: Settings) -> bool:
+    """Whether another model of the same role is in order."""
+    others = (other for other in CATALOG.values() if other.role is model.role)
+    return any(other is not model and _problem(other.name, settings) is None for other in others)
 
 
 def _port(settings: Settings) -> Iterator[Finding]:

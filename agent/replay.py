@@ -12,7 +12,7 @@ from loguru import logger
 from agent.audio.chunk import Float32Array, Int16Array, samples, to_int16
 from agent.audio.resample import resample
 from agent.errors import AudioFormatError
-from agent.llm.prompt import compose
+from agent.llm.prompt import system_prompt
 from agent.runtimes import Runtimes
 from agent.session import Channel, VoiceSession, close
 from agent.settings import Settings
@@ -49,7 +49,7 @@ async def replay(
             models,
             transport,
             Channel("replay", _OUT_RATE, delay_s=0.0),
-            system_prompt=compose(settings.agent.instructions),
+            system_prompt=system_prompt(settings.agent.instructions),
         )
         task = asyncio.create_task(session.run())
         await transport.input().ready.wait()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent.llm.prompt import compose
+from agent.llm.prompt import system_prompt
 from agent.runtimes import Runtimes
 from agent.session import Channel, VoiceSession
 from agent.settings import Settings
@@ -29,7 +29,7 @@ async def talk(settings: Settings, input_device: str | None, output_device: str 
             models,
             SoundCardTransport(input_device, output_device),
             Channel("sound card", _RATE, _DELAY_S),
-            system_prompt=compose(settings.agent.instructions),
+            system_prompt=system_prompt(settings.agent.instructions),
         )
         running = asyncio.create_task(session.run())
         await session.greet()

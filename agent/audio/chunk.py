@@ -73,7 +73,8 @@ def to_int16(signal: Float32Array) -> Int16Array:
     """
     _require(signal, np.dtype(np.float32))
     finite = np.nan_to_num(signal, nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.clip(np.rint(finite * 32768.0), -32768, 32767).astype(np.int16)
+    pcm: Int16Array = np.clip(np.rint(finite * 32768.0), -32768, 32767).astype(np.int16)
+    return pcm
 
 
 def _require(pcm: npt.NDArray[Any], dtype: np.dtype[Any]) -> None:

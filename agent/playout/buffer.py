@@ -173,4 +173,5 @@ def _ramp(start: float, stop: float, size: int) -> Float32Array:
 
 
 def _scaled(pcm: Int16Array, gains: Float32Array) -> Int16Array:
-    return np.rint(pcm * gains).astype(np.int16)
+    scaled: Int16Array = np.rint(pcm * gains).astype(np.int16)
+    return scaled

@@ -33,7 +33,7 @@ def build_app(sessions: Sessions) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
 
-    @app.get("/")
+    @app.api_route("/", methods=["GET", "HEAD"])
     async def page() -> FileResponse:
         return FileResponse(WEB / "index.html")
 

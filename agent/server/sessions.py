@@ -9,7 +9,7 @@ from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.errors import RetryError
-from agent.llm.prompt import compose
+from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
@@ -114,7 +114,7 @@ class Sessions:
             self.models,
             transport,
             channel,
-            system_prompt=compose(self.settings.agent.instructions),
+            system_prompt=system_prompt(self.settings.agent.instructions),
         )
         self._follow(session, transport)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")

@@ -7,6 +7,7 @@ Radford et al. 2022, as the model was trained on; a test compares with Pipecat's
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from agent.audio.chunk import SAMPLE_RATE, Float32Array
@@ -51,7 +52,8 @@ def _filters() -> Float32Array:
     rising = (bins[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[None, 2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))).astype(np.float32)
+    filters: Float32Array = (triangles * (2.0 / (edges[2:] - edges[:-2]))).astype(np.float32)
+    return filters
 
 
 # Slaney's scale: linear to 1 kHz (15 mel), then 27 mel for each factor of 6.4.
@@ -64,6 +66,6 @@ def _to_mel(hertz: float) -> float:
     return float(_BREAK_MEL + np.log(hertz / _BREAK_HZ) / _LOG_STEP)
 
 
-def _to_hertz(mel: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _to_hertz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     linear = mel * _BREAK_HZ / _BREAK_MEL
     return np.where(mel < _BREAK_MEL, linear, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))

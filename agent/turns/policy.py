@@ -73,6 +73,9 @@ class SilenceTable:
         self._settings = settings or PolicySettings()
         self._endpointer = Endpointer(self._settings.speech, SAMPLE_RATE, HOP)
         self._agent_speaking = False
+        self._hypothesis: Hypothesis | None = None
+        self._prosody: Prosody | None = None
+        self._speculated: str | None = None
         self._begin_turn(None)
 
     @property
@@ -99,9 +102,9 @@ class SilenceTable:
 
     def _begin_turn(self, start_sample: int | None) -> None:
         self._turn_start = start_sample
-        self._hypothesis: Hypothesis | None = None
-        self._prosody: Prosody | None = None
-        self._speculated: str | None = None
+        self._hypothesis = None
+        self._prosody = None
+        self._speculated = None
         self._barged_in = False
 
     def _on_probability(self, evidence: SpeechProbability) -> list[Decision]:
