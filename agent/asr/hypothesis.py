@@ -54,14 +54,30 @@ class Recogniser(Protocol):
         """Begin an utterance whose first sample stands at `start_sample`."""
         ...
 
-    def push(self, pcm: Int16Array) -> Hypothesis | None:
-        """Append 16 kHz mono int16 audio; return a tentative hypothesis when one is due."""
+    def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
+        """Append audio.
+
+        Args:
+            pcm: 16 kHz mono int16, shape (n,), following on what was pushed before.
+            is_speech: False for the pre-roll and for what comes after speech has stopped. It is
+                kept like the rest, but makes no hypothesis due and leaves a settled one valid.
+
+        Returns:
+            A tentative hypothesis when one is due: often without the word still being spoken, and
+            without a full stop that would say only that the audio stops there.
+        """
         ...
 
     def settle(self) -> Hypothesis:
-        """Recognise all audio so far, now; still tentative. Free if nothing came since."""
+        """Recognise all audio so far, now; still tentative. Free if nothing came since.
+
+        For the moment speech stops: the text is complete, with its last word and punctuation.
+        """
         ...
 
     def finish(self) -> Hypothesis:
-        """Recognise all audio and close the utterance with its only final hypothesis."""
+        """Close the utterance with its only final hypothesis, for all its audio.
+
+        Free if nothing but silence came since `settle`.
+        """
         ...

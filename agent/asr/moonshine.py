@@ -8,6 +8,7 @@ a token, which is what makes partial results cheap.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,10 @@ LEAST_SAMPLES = SAMPLE_RATE // 10
 SILENCE_RMS = 1e-4
 """-80 dBFS, under any microphone's noise: nothing louder is called silent here, for telling speech
 from noise is the work of the voice activity model."""
+
+TAIL_SAMPLES = SAMPLE_RATE // 10
+"""Silence put behind the audio. Audio cut while someone speaks, which every partial is, makes the
+model say its text twice, in one of ten cuts with base and never with this tail."""
 
 TOKENS_PER_SECOND = 8
 SPARE_TOKENS = 8
@@ -62,16 +67,21 @@ class Transcript:
     Attributes:
         text: The words joined by spaces.
         words: Sample positions count from the first sample of the stretch.
-        tokens: Without the begin and end marks; fit to be the next pass's draft.
+        word_tokens: The tokens of each word; joined they are fit to be the next pass's draft.
         probabilities: Of each token, as the model gave it.
         stop: Why decoding ended.
     """
 
     text: str
     words: tuple[Word, ...]
-    tokens: tuple[int, ...]
+    word_tokens: tuple[tuple[int, ...], ...]
     probabilities: tuple[float, ...]
     stop: Stop
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """All words' tokens, without the begin and end marks."""
+        return tuple(chain.from_iterable(self.word_tokens))
 
     @property
     def confidence(self) -> float:
@@ -104,7 +114,9 @@ class Moonshine:
         self._next_outputs = [output.name for output in self._next.get_outputs()]
         self._tokenizer = Tokenizer.from_file(str(model_dir / TOKENIZER))
 
-    def transcribe(self, signal: Float32Array, draft: Sequence[int] = ()) -> Transcript:
+    def transcribe(
+        self, signal: Float32Array, draft: Sequence[int] = (), forced: int = 0
+    ) -> Transcript:
         """Recognise one stretch of speech; best under 15 s, what the model was trained on.
 
         Args:
@@ -112,6 +124,8 @@ class Moonshine:
                 finite count as silence.
             draft: Tokens guessed to come first, for instance those of a pass over less of the
                 same speech. A wrong draft costs a little time and changes nothing.
+            forced: How many tokens of the draft stand whatever the model thinks, because they
+                were settled by a pass that heard more.
 
         Returns:
             The text; empty for less than `LEAST_SAMPLES` or for silence.
@@ -124,15 +138,16 @@ class Moonshine:
         signal = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
         if len(signal) < LEAST_SAMPLES or _rms(signal) < SILENCE_RMS:
             return Transcript("", (), (), (), Stop.NO_SPEECH)
-        (encoded,) = self._encoder.run(["last_hidden_state"], {"input_values": signal[None]})
+        padded = np.concatenate((signal, np.zeros(TAIL_SAMPLES, np.float32)))
+        (encoded,) = self._encoder.run(["last_hidden_state"], {"input_values": padded[None]})
         decoding = _Decoding(SPARE_TOKENS + len(signal) * TOKENS_PER_SECOND // SAMPLE_RATE)
-        cache = self._check_draft(encoded, draft, decoding)
+        cache = self._check_draft(encoded, draft, forced, decoding)
         while decoding.stop is None:
             cache = self._step(cache, decoding)
         return self._transcript(decoding, signal)
 
     def _check_draft(
-        self, encoded: Float32Array, draft: Sequence[int], decoding: "_Decoding"
+        self, encoded: Float32Array, draft: Sequence[int], forced: int, decoding: "_Decoding"
     ) -> dict[str, Float32Array]:
         """Read the draft as far as the model agrees with it, and one token further."""
         draft = list(draft)[: decoding.most_tokens]
@@ -142,12 +157,14 @@ class Moonshine:
         )
         named = dict(zip(self._first_outputs, outputs, strict=True))
         logits, attention = named["logits"][0], named[CROSS_ATTENTION][0, 0]
-        chosen = logits.argmax(axis=-1)
         agreed = 0
-        while agreed < len(draft) and chosen[agreed] == draft[agreed]:
+        while agreed < len(draft) and decoding.stop is None:
+            token = int(draft[agreed])
+            if agreed >= forced and token != logits[agreed].argmax():
+                break
+            decoding.append(logits[agreed], attention[agreed], token)
             agreed += 1
-        for row in range(agreed + 1):
-            decoding.append(logits[row], attention[row])
+        decoding.append(logits[agreed], attention[agreed])
         cache = {}
         for name, value in named.items():
             if name.startswith("present."):
@@ -179,16 +196,19 @@ class Moonshine:
         spelled = [self._tokenizer.id_to_token(token) or "" for token in tokens]
         heads = [i for i, piece in enumerate(spelled) if i == 0 or piece.startswith(_WORD_START)]
         words = []
-        for head, after in zip(heads, [*heads[1:], len(tokens)], strict=True):
+        word_tokens = []
+        for head, after in pairwise([*heads, len(tokens)]):
             text = self._tokenizer.decode(tokens[head:after]).strip()
-            if text:
+            # Without a letter or digit it is no word: the model writes a note for music and hum.
+            if any(letter.isalnum() for letter in text):
+                word_tokens.append(tuple(tokens[head:after]))
                 confidence = _geometric_mean(decoding.probabilities[head:after])
                 start, end = trim_quiet(signal, bounds[head], bounds[after])
                 words.append(Word(text, start, end, confidence))
         return Transcript(
             " ".join(word.text for word in words),
             tuple(words),
-            tuple(tokens),
+            tuple(word_tokens),
             tuple(decoding.probabilities),
             decoding.stop or Stop.END,
         )
@@ -204,17 +224,20 @@ class _Decoding:
         self.attention: list[Float32Array] = []
         self.stop: Stop | None = None
 
-    def append(self, logits: Float32Array, attention: Float32Array) -> None:
-        """Take the likeliest token of one row of logits, or learn from it that the text ends."""
+    def append(
+        self, logits: Float32Array, attention: Float32Array, token: int | None = None
+    ) -> None:
+        """Take `token`, or else the likeliest, or learn from the logits that the text ends."""
         if self.stop is not None:
             return
+        if token is None:
+            token = int(logits.argmax())
         self.attention.append(attention)
-        token = int(logits.argmax())
         if token == _END:
             self.stop = Stop.END
             return
         self.tokens.append(token)
-        self.probabilities.append(float(1.0 / np.exp(logits - logits[token]).sum()))
+        self.probabilities.append(_probability(logits, token))
         loop = loop_start(self.tokens)
         if loop is not None:
             self.stop = Stop.LOOP
@@ -236,6 +259,11 @@ def _session(path: Path) -> ort.InferenceSession:
 
 def _rms(signal: Float32Array) -> float:
     return float(np.sqrt(np.mean(np.square(signal - signal.mean()))))
+
+
+def _probability(logits: Float32Array, token: int) -> float:
+    powers = np.exp(logits - logits.max())
+    return float(powers[token] / powers.sum())
 
 
 def _geometric_mean(probabilities: Sequence[float]) -> float:

@@ -1,0 +1,31 @@
+"""When a growing utterance is worth reading again. Pure."""
+
+
+class DecodeSchedule:
+    """Counts speech and says at which sample a partial result is due. Pure.
+
+    Silence does not count: nothing new is said in it, and the pre-roll in front of an utterance is
+    mostly that.
+    """
+
+    def __init__(self, first: int, every: int) -> None:
+        """Start an utterance.
+
+        Args:
+            first: Speech before the first partial, in samples.
+            every: Speech between partials, in samples.
+        """
+        self._every = every
+        self._left = first
+
+    def until_due(self, offered: int) -> int:
+        """How many of the `offered` speech samples to take before asking `advance`."""
+        return min(offered, self._left)
+
+    def advance(self, taken: int) -> bool:
+        """Count `taken` speech samples, at most what `until_due` allowed; True when one is due."""
+        self._left -= taken
+        if self._left > 0:
+            return False
+        self._left = self._every
+        return True

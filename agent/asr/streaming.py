@@ -1,0 +1,191 @@
+"""Moonshine as a streaming recogniser: the open window is read again as it grows.
+
+Moonshine reads whole stretches, so a partial result is a reading of all audio since the window
+began, with the text before as draft. To keep a long utterance affordable, words that two readings
+agree on are settled, and the window moves on to a quiet place before the last few of them; these
+stay in front of the next readings as forced text, so that the cut can neither lose a word nor
+double one.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent.asr.agreement import agreed, showable
+from agent.asr.cut import quietest_gap
+from agent.asr.hypothesis import Hypothesis, Word
+from agent.asr.moonshine import Moonshine, Transcript
+from agent.asr.schedule import DecodeSchedule
+from agent.audio.chunk import Float32Array, Int16Array, samples, to_float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingSettings:
+    """How often to read, and how much."""
+
+    first_partial_s: float = 0.4
+    """Speech before the first reading. Earlier readings are guesses at half a word."""
+
+    partial_every_s: float = 0.4
+    """Speech between readings. Each costs the processor 0.02 (tiny) to 0.03 (base) of the open
+    window's length."""
+
+    window_s: float = 9.0
+    """Open audio from which on the window is cut. Longer reads a little better, costs more."""
+
+    kept_s: float = 5.0
+    """Open audio left by a cut, at the most where there is a gap to cut in."""
+
+    settled_before_end_s: float = 1.5
+    """Words nearer than this to the end of the audio are not settled, agreed or not."""
+
+    edge_s: float = 0.12
+    """A last word that ends this close to the end of the audio is still being spoken and not shown
+    in a partial."""
+
+
+_FORCED_WORDS = 2
+"""Settled words kept in front of a cut window, at the least: they cover what the cut may hurt."""
+
+_PATIENCE = 1.5
+"""How many times `window_s` the window may grow while readings disagree; then it is cut anyway."""
+
+
+class StreamingMoonshine:
+    """A `Recogniser` for one conversation, over weights that are shared.
+
+    Results depend on the audio and on which of it is called speech, never on how it was chunked.
+    """
+
+    def __init__(self, model: Moonshine, settings: StreamingSettings | None = None) -> None:
+        self._model = model
+        self._settings = settings or StreamingSettings()
+        self.start(utterance_id=0, start_sample=0)
+
+    def start(self, utterance_id: int, start_sample: int) -> None:
+        """Begin an utterance whose first sample stands at `start_sample`."""
+        self._utterance_id = utterance_id
+        self._start_sample = self._window_start = self._end_sample = start_sample
+        self._chunks: list[Int16Array] = []
+        self._schedule = DecodeSchedule(
+            samples(self._settings.first_partial_s), samples(self._settings.partial_every_s)
+        )
+        # Words before the window; the tokens of those of them that its audio still holds; and the
+        # last reading of the window, without these.
+        self._settled: tuple[Word, ...] = ()
+        self._forced: tuple[tuple[int, ...], ...] = ()
+        self._open = _Reading((), (), start_sample)
+        self._is_settled = False
+
+    def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
+        """Append audio; return the newest tentative hypothesis that fell due in it."""
+        newest = None
+        while len(pcm):
+            take = self._schedule.until_due(len(pcm)) if is_speech else len(pcm)
+            self._chunks.append(pcm[:take])
+            self._end_sample += take
+            pcm = pcm[take:]
+            if is_speech:
+                self._is_settled = False
+                if self._schedule.advance(take):
+                    newest = self._partial() or newest
+        return newest
+
+    def settle(self) -> Hypothesis:
+        """Recognise all audio so far, now; still tentative. Free if nothing came since."""
+        if self._open.end_sample != self._end_sample:
+            self._read()
+        self._is_settled = True
+        return self._hypothesis(self._settled + self._open.words)
+
+    def finish(self) -> Hypothesis:
+        """Close the utterance; free if only silence came since it was settled."""
+        if not self._is_settled:
+            self.settle()
+        return self._hypothesis(self._settled + self._open.words, is_final=True)
+
+    def _partial(self) -> Hypothesis | None:
+        earlier = self._open
+        self._read()
+        if self._end_sample - self._window_start > samples(self._settings.window_s):
+            self._move_window(earlier)
+        words = showable(
+            self._settled + self._open.words, self._end_sample, samples(self._settings.edge_s)
+        )
+        return self._hypothesis(words) if words else None
+
+    def _read(self) -> None:
+        """Recognise the open window, with what is known of its text."""
+        forced = [token for word in self._forced for token in word]
+        draft = [token for word in self._open.word_tokens for token in word]
+        transcript = self._model.transcribe(self._window(), forced + draft, len(forced))
+        self._open = self._without_forced(transcript)
+
+    def _without_forced(self, transcript: Transcript) -> "_Reading":
+        known = len(self._forced)
+        words = tuple(_shifted(word, self._window_start) for word in transcript.words[known:])
+        return _Reading(words, transcript.word_tokens[known:], self._end_sample)
+
+    def _move_window(self, earlier: "_Reading") -> None:
+        """Settle what two readings agree on and leave the audio of most of it behind."""
+        signal = self._window()
+        limit = self._end_sample - samples(self._settings.settled_before_end_s)
+        must = len(signal) > samples(self._settings.window_s * _PATIENCE)
+        count = len(self._open.words) if must else agreed(earlier.words, self._open.words)
+        while count and self._open.words[count - 1].end_sample > limit:
+            count -= 1
+        tokens = self._forced + self._open.word_tokens[:count]
+        settled = self._settled + self._open.words[:count]
+        # The settled words whose audio the window still holds.
+        held = [
+            _shifted(word, -self._window_start) for word in settled[len(settled) - len(tokens) :]
+        ]
+        earliest = len(signal) - samples(self._settings.kept_s)
+        leavable = held[: max(len(held) + 1 - _FORCED_WORDS, 0)]
+        cut = quietest_gap(signal, leavable, earliest, len(signal)) or quietest_gap(
+            signal, leavable, 0, earliest
+        )
+        if must and (cut is None or cut[0] < earliest - samples(self._settings.kept_s)):
+            # Hardly a word in a long window: music or noise that was taken for speech.
+            at = max(earliest, held[-1].end_sample if held else 0)
+            cut = at, len(held)
+        if cut is None:
+            return
+        at, before = cut
+        self._settled = settled
+        self._forced = tokens[before:]
+        self._open = self._open.after(count)
+        self._chunks = [self._chunks[0][at:]]
+        self._window_start += at
+
+    def _window(self) -> Float32Array:
+        if len(self._chunks) != 1:
+            self._chunks = [np.concatenate(self._chunks or [np.zeros(0, np.int16)])]
+        return to_float(self._chunks[0])
+
+    def _hypothesis(self, words: tuple[Word, ...], is_final: bool = False) -> Hypothesis:
+        return Hypothesis(
+            utterance_id=self._utterance_id,
+            text=" ".join(word.text for word in words),
+            words=words,
+            is_final=is_final,
+            start_sample=self._start_sample,
+            end_sample=self._end_sample,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The words of the open window, on the media clock, and their tokens."""
+
+    words: tuple[Word, ...]
+    word_tokens: tuple[tuple[int, ...], ...]
+    end_sample: int
+
+    def after(self, count: int) -> "_Reading":
+        """Without the first `count` words."""
+        return _Reading(self.words[count:], self.word_tokens[count:], self.end_sample)
+
+
+def _shifted(word: Word, by: int) -> Word:
+    return replace(word, start_sample=word.start_sample + by, end_sample=word.end_sample + by)
