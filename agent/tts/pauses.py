@@ -4,6 +4,7 @@ import numpy as np
 
 from agent.audio.chunk import Int16Array
 from agent.tts.speech import Speech, SpokenWord
+from agent.tts.timing import shift
 
 LEAD_S = 0.03
 """Kept before the first sound, for the soft onset of consonants. The models give 0.2 to 0.35 s,
@@ -25,34 +26,32 @@ def pause_after(clause: str) -> float:
 
 
 def trim_start(speech: Speech) -> Speech:
-    """Cut the silence before the first sound down to `LEAD_S`."""
+    """Cut the silence before the first sound, where the first word then begins, to `LEAD_S`.
+
+    The models' durations begin a word up to 75 ms after its sound does.
+    """
     first, _ = _audible(speech)
-    return _cut(speech, max(0, first - round(LEAD_S * speech.sample_rate)), len(speech.pcm))
+    start = max(0, first - round(LEAD_S * speech.sample_rate))
+    words = shift(speech.words, -start / speech.sample_rate)
+    if words:
+        onset_s = min(words[0].start_s, (first - start) / speech.sample_rate)
+        words = (SpokenWord(words[0].text, onset_s, words[0].end_s), *words[1:])
+    return Speech(speech.pcm[start:], speech.sample_rate, words)
 
 
 def trim_end(speech: Speech, pause_s: float) -> Speech:
-    """Leave at most `pause_s` after the last sound, where the last word then ends."""
+    """Leave at most `pause_s` after the last sound, where the last word then ends.
+
+    The models count the silence into which a word dies away as part of it.
+    """
     _, last = _audible(speech)
     end = min(len(speech.pcm), last + round(pause_s * speech.sample_rate))
-    return _cut(speech, 0, end, last)
-
-
-def _cut(speech: Speech, start: int, end: int, last_sound: int | None = None) -> Speech:
-    rate = speech.sample_rate
-    longest_s = ((end if last_sound is None else last_sound) - start) / rate
+    last_s = last / speech.sample_rate
     words = tuple(
-        SpokenWord(
-            word.text,
-            _clamp(word.start_s - start / rate, longest_s),
-            _clamp(word.end_s - start / rate, longest_s),
-        )
+        SpokenWord(word.text, min(word.start_s, last_s), min(word.end_s, last_s))
         for word in speech.words
     )
-    return Speech(speech.pcm[start:end], rate, words)
-
-
-def _clamp(time_s: float, longest_s: float) -> float:
-    return min(max(0.0, time_s), longest_s)
+    return Speech(speech.pcm[:end], speech.sample_rate, words)
 
 
 def _audible(speech: Speech) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """From the durations a voice predicts to the times of written words. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,24 @@ STEPS_PER_SECOND = 40
 def word_times(
     words: Sequence[PronouncedWord],
     durations: npt.NDArray[np.int64],
-    lead_s: float = 0.0,
 ) -> tuple[SpokenWord, ...]:
     """Time every written word; a word without a sound stands where it would be, zero long.
 
     Args:
         words: With ranges of phonemes.
         durations: Steps of each model input id, shape (n,): a pad, n - 2 phonemes, a pad.
-        lead_s: Seconds cut from the start of the audio.
     """
-    ends = np.cumsum(durations) / STEPS_PER_SECOND - lead_s
+    ends = np.cumsum(durations) / STEPS_PER_SECOND
     timed = []
     for word in words:
         # Phoneme i is input i + 1, so it begins where input i ends.
-        start_s = max(0.0, float(ends[word.start]))
-        end_s = max(start_s, float(ends[word.end]))
-        timed.append(SpokenWord(word.text, start_s, end_s))
+        timed.append(SpokenWord(word.text, float(ends[word.start]), float(ends[word.end])))
     return tuple(timed)
+
+
+def shift(words: Iterable[SpokenWord], by_s: float) -> tuple[SpokenWord, ...]:
+    """Move words in time, none before the start."""
+    return tuple(
+        SpokenWord(word.text, max(0.0, word.start_s + by_s), max(0.0, word.end_s + by_s))
+        for word in words
+    )
