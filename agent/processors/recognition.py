@@ -150,7 +150,8 @@ class Recognition(FrameProcessor):
             return
         if hypothesis.is_final:
             self._close()
-        if settle or finish:
+        if settle:
+            # What the final will say: finishing settled speech costs nothing.
             self._recorder.draft("recognised")
         await self._push(hypothesis)
 

@@ -1,0 +1,98 @@
+"""What a user would build instead: a stock Pipecat pipeline, from the same models.
+
+Pipecat's own defaults throughout: Silero with its volume gate, Smart Turn asked once per pause,
+recognition of whole segments, speech of whole sentences. Only the models are ours, so that the
+difference is the pipeline's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import numpy as np
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.frames.frames import ErrorFrame, Frame, TranscriptionFrame, TTSAudioRawFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.settings import STTSettings, TTSSettings
+from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.services.tts_service import TTSService
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.utils.time import time_now_iso8601
+
+from agent.asr.moonshine import Moonshine
+from agent.audio.chunk import to_float
+from agent.tts.speech import Voice
+
+
+class SegmentedMoonshine(SegmentedSTTService):
+    """Moonshine as Pipecat's own service runs it: each segment at once, in a thread."""
+
+    def __init__(self, model: Moonshine) -> None:
+        super().__init__(settings=STTSettings(model="moonshine", language=None))
+        self._model = model
+
+    @property
+    def wants_wav_segments(self) -> bool:
+        """Raw PCM."""
+        return False
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Transcribe one segment."""
+        signal = to_float(np.frombuffer(audio, np.int16))
+        transcript = await asyncio.to_thread(self._model.transcribe, signal)
+        if transcript.text:
+            yield TranscriptionFrame(
+                text=transcript.text, user_id="user", timestamp=time_now_iso8601()
+            )
+
+
+class SentenceVoice(TTSService):
+    """A voice as Pipecat's own Kokoro service runs it: each sentence whole."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__(
+            sample_rate=voice.sample_rate,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=TTSSettings(model=None, voice="af_heart", language=None),
+        )
+        self._speaker = voice
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        """Speak one sentence."""
+        stretches = await asyncio.to_thread(lambda: list(self._speaker.speak(text)))
+        if not stretches:
+            yield ErrorFrame(error="nothing to say")
+            return
+        for speech in stretches:
+            yield TTSAudioRawFrame(
+                audio=speech.pcm.tobytes(),
+                sample_rate=speech.sample_rate,
+                num_channels=1,
+                context_id=context_id,
+            )
+
+
+def pipeline(
+    transport: BaseTransport, model: Moonshine, language: FrameProcessor, voice: Voice
+) -> Pipeline:
+    """Pipecat's quick-start, offline."""
+    aggregators = LLMContextAggregatorPair(
+        LLMContext(), user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
+    )
+    return Pipeline(
+        [
+            transport.input(),
+            SegmentedMoonshine(model),
+            aggregators.user(),
+            language,
+            SentenceVoice(voice),
+            transport.output(),
+            aggregators.assistant(),
+        ]
+    )
