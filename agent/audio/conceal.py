@@ -128,6 +128,17 @@ class Concealer:
         return nearest + int(np.argmax(fine[nearest : (best + 1) * step + 1]))
 
 
+_LATE_S = 1.0
+"""A sender whose packets fall behind by more was not delayed: its clock stood still meanwhile."""
+
+_PAUSE_S = 1.0
+"""Quiet from which on time may be cut. In its first second somebody waits for it to be a turn's
+end."""
+
+_QUIET_RMS = 100.0
+"""50 dB below full scale."""
+
+
 class GapFiller:
     """Make one unbroken stream out of audio with positions. Pure.
 
@@ -144,8 +155,11 @@ class GapFiller:
         self._concealer = Concealer(sample_rate)
         self._longest_fill = samples(longest_fill_s, sample_rate)
         self._next: int | None = None
+        self._longest_late = samples(_LATE_S, sample_rate)
+        self._win_back_after = samples(_PAUSE_S, sample_rate)
         self._waited = 0
         self._ahead = 0
+        self._quiet = 0
         self.concealed = 0
         """Samples made up so far."""
         self.restarts = 0
@@ -165,25 +179,22 @@ class GapFiller:
         if self._next is None:
             self._next = position
         gap = position - self._next
-        if 0 < -gap <= self._waited:
+        if 0 < -gap <= self._waited <= self._longest_late:
             return self._late(-gap, pcm)
         if gap and not 0 < gap <= self._longest_fill:
             self.restarts += 1
             gap = 0
         self._next = position + len(pcm)
         self._waited = 0
-        if not gap and self._ahead and _is_quiet(pcm):
-            cut = min(self._ahead, len(pcm))
-            self._ahead -= cut
-            pcm = pcm[cut:]
         missing = self._conceal(gap)
-        return np.concatenate([missing, self._concealer.push(pcm)])
+        return np.concatenate([missing, self._concealer.push(self._win_back(pcm))])
 
     def wait(self, count: int) -> Int16Array:
         """Fill in while nothing arrives, so that those who wait for silence get it.
 
         A sender may stop when its user is silent or muted. If instead the packets were only
-        delayed, they are still given when they come, and the time is won back in the next pause.
+        delayed, by a second at most, they are still given when they come, and the time is won back
+        in a long pause.
 
         Args:
             count: Samples that are overdue.
@@ -203,6 +214,15 @@ class GapFiller:
         self.concealed += count
         return self._concealer.conceal(count)
 
+    def _win_back(self, pcm: Int16Array) -> Int16Array:
+        """Shorten a long pause while the stream is ahead of the sender's clock."""
+        self._quiet = self._quiet + len(pcm) if _is_quiet(pcm) else 0
+        if self._quiet <= self._win_back_after:
+            return pcm
+        cut = min(self._ahead, len(pcm))
+        self._ahead -= cut
+        return pcm[cut:]
+
     def _late(self, late: int, pcm: Int16Array) -> Int16Array:
         """Audio for a time that was filled in already: worth more than a straight clock."""
         repeated = min(late, len(pcm))
@@ -211,10 +231,6 @@ class GapFiller:
         assert self._next is not None
         self._next += len(pcm) - repeated
         return self._concealer.push(pcm)
-
-
-_QUIET_RMS = 100.0
-"""50 dB below full scale: a pause, from which time may be cut."""
 
 
 def _is_quiet(pcm: Int16Array) -> bool:

@@ -20,7 +20,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import candidate_from_sdp
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
-from agent.transports.webrtc_call import WebRTCTransport, install_receiver
+from agent.transports.webrtc_call import FILL_AFTER_S, WebRTCTransport, install_receiver
 
 __all__ = ["Offers", "WebRTCTransport"]
 
@@ -48,6 +48,7 @@ class Offers:
         ice_servers: STUN or TURN URLs. None by default: then only addresses of this machine are
             offered and nothing is asked on the network.
         output_rate: Of the agent's audio, in Hz.
+        fill_after_s: Time without packets after which a caller is taken as silent.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Offers:
         *,
         ice_servers: tuple[str, ...] = (),
         output_rate: int = 24_000,
+        fill_after_s: float = FILL_AFTER_S,
     ) -> None:
         self._on_connection = on_connection
         self._ice_servers = list(ice_servers)
         self._output_rate = output_rate
+        self._fill_after_s = fill_after_s
         self._connections: dict[str, SmallWebRTCConnection] = {}
 
     async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +121,10 @@ class Offers:
             await connection.initialize(sdp, "offer")
             # Before the first packet can come: what the stock buffer took would be lost.
             install_receiver(connection)
-            self._on_connection(WebRTCTransport(connection, output_rate=self._output_rate))
+            transport = WebRTCTransport(
+                connection, output_rate=self._output_rate, fill_after_s=self._fill_after_s
+            )
+            self._on_connection(transport)
         except BaseException:
             await connection.pc.close()
             raise

@@ -38,18 +38,20 @@ from agent.transports.webrtc_media import (
 )
 
 _TICK_S = 0.03
-"""How often a stream without packets is looked at. Silence is counted in ticks, not read from the
-clock: a loop that stood still has its packets waiting in the socket."""
+"""How often a stream without packets is looked at."""
 
-_HOLE_TICKS = 2
-"""After 60 ms without any packet, missing ones are given up."""
+_HOLE_S = 0.06
+"""Without any packet for so long, missing ones are given up."""
 
-_STALL_TICKS = 7
-"""From 210 ms on silence is filled in for packets that do not come: the sender may be muted, and
-who waits for the end of a turn must not wait for it to be unmuted."""
+FILL_AFTER_S = 0.2
+"""From here on silence is filled in for packets that do not come: the sender may be muted, and who
+waits for the end of a turn must not wait for it to be unmuted."""
 
-_MARGIN_TICKS = 4
+_MARGIN_S = 0.1
 """How far the filled-in stream stays behind, so that a late packet finds its place."""
+
+_GONE_S = 5.0
+"""Neither audio nor a ping for so long: the page is closed. ICE alone takes 27 s to notice."""
 
 
 class _Call:
@@ -82,6 +84,10 @@ class _Call:
             self.outbound.stop()
         self._pc = self.receiver = self.outbound = None
 
+    async def hang_up(self) -> None:
+        """Close a connection whose peer has gone; it counts as the peer's doing."""
+        await self.connection.disconnect()
+
     @acquires("connection")
     async def connect(self) -> None:
         await self.connection.connect()
@@ -97,9 +103,10 @@ class _Call:
 class WebRTCInput(BaseInputTransport):
     """The caller's voice, 16 kHz mono, gaps concealed; and the caller's messages."""
 
-    def __init__(self, call: _Call, params: TransportParams) -> None:
+    def __init__(self, call: _Call, params: TransportParams, fill_after_s: float) -> None:
         super().__init__(params)
         self._call = call
+        self._fill_after_s = fill_after_s
         self._reader: asyncio.Task[None] | None = None
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
@@ -155,20 +162,26 @@ class WebRTCInput(BaseInputTransport):
         receiver = self._call.receiver
         if track is None or receiver is None:
             raise MediaStreamError
-        silent = filled = 0
+        clock = asyncio.get_running_loop().time
+        silent_s = filled_s = 0.0
         while True:
+            asked_s = clock()
             try:
                 frame = await asyncio.wait_for(track.recv(), _TICK_S)
             except TimeoutError:
-                silent += 1
-                if silent >= _HOLE_TICKS:
+                # A loop that stood still has its packets waiting in the socket: that time is not
+                # silence.
+                silent_s += min(clock() - asked_s, 2 * _TICK_S)
+                if silent_s >= _HOLE_S:
                     receiver.flush()
-                if silent >= _STALL_TICKS:
-                    overdue = silent - _MARGIN_TICKS - filled
-                    filled += overdue
-                    await self._push(inbound.wait(overdue * _TICK_S))
+                if silent_s >= self._fill_after_s:
+                    overdue_s = silent_s - _MARGIN_S - filled_s
+                    filled_s += overdue_s
+                    await self._push(inbound.wait(overdue_s))
+                if silent_s >= _GONE_S and not self._call.connection.is_connected():
+                    await self._call.hang_up()
             else:
-                silent = filled = 0
+                silent_s = filled_s = 0.0
                 await self._push(inbound.push(decoded(frame)))
 
     async def _push(self, pcm: Int16Array) -> None:
@@ -237,12 +250,19 @@ class WebRTCTransport(BaseTransport):
     `on_app_message(transport, message, sender)`.
     """
 
-    def __init__(self, connection: SmallWebRTCConnection, *, output_rate: int = 24_000) -> None:
+    def __init__(
+        self,
+        connection: SmallWebRTCConnection,
+        *,
+        output_rate: int = 24_000,
+        fill_after_s: float = FILL_AFTER_S,
+    ) -> None:
         """Take over a connection that was offered.
 
         Args:
             connection: Answered or about to be.
             output_rate: Of the agent's audio, in Hz.
+            fill_after_s: Time without packets after which the caller is taken as silent.
 
         Raises:
             SettingsError: Opus cannot encode that rate.
@@ -260,7 +280,7 @@ class WebRTCTransport(BaseTransport):
             audio_out_end_silence_secs=0,
         )
         self._call = _Call(connection, output_rate)
-        self._input = WebRTCInput(self._call, params)
+        self._input = WebRTCInput(self._call, params, fill_after_s)
         self._output = WebRTCOutput(self._call, params)
         for event in ("on_client_connected", "on_client_disconnected", "on_app_message"):
             self._register_event_handler(event)

@@ -5,6 +5,7 @@ decoder leaves gaps out and dies of one empty packet, its encoder sends 96 kb/s 
 """
 
 import asyncio
+import contextlib
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -40,6 +41,10 @@ _EXPECTED_LOSS_PERCENT = 5
 
 _LOW_WATER_S = 0.02
 """A write returns once no more than this waits: with the packet written next, 40 ms at most."""
+
+_GRACE_S = 0.02
+"""How long a packet in the middle of speech waits for its audio. The peer's own buffer hides a late
+packet; silence in its place would be heard."""
 
 _LARGEST_BURST_S = 0.2
 """If the loop stood still for longer, the stream goes on now instead of being caught up with."""
@@ -192,7 +197,7 @@ class OutboundTrack(MediaStreamTrack):
     """Sends PCM as one packet every 20 ms, silence where there is none.
 
     The queue holds 40 ms at most; full, it makes the writer wait. Between a return of `write` and
-    a hole in the audio lie 20 ms, so a writer that comes a little late is not heard.
+    a hole in the audio lie 20 ms and 20 more of grace, so a writer that comes late is not heard.
 
     Args:
         sample_rate: Of what is written, in Hz, one of `OPUS_RATES`.
@@ -209,6 +214,8 @@ class OutboundTrack(MediaStreamTrack):
         self._low_water = 2 * round(_LOW_WATER_S * sample_rate)
         self._queue = bytearray()
         self._taken = asyncio.Event()
+        self._written = asyncio.Event()
+        self._is_speaking = False
         self._start_s: float | None = None
         # A sender that just replaced another track may have used up the first timestamp.
         self._sent = 1
@@ -228,6 +235,7 @@ class OutboundTrack(MediaStreamTrack):
             False once the track has ended.
         """
         self._queue += pcm
+        self._written.set()
         await self._wait_below(self._low_water)
         return bool(self.readyState == "live")
 
@@ -244,6 +252,9 @@ class OutboundTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         await self._until_due()
+        if self._is_speaking and not self._queue:
+            await self._until_written()
+        self._is_speaking = bool(self._queue)
         pcm = bytes(self._queue[: self._packet_bytes])
         del self._queue[: self._packet_bytes]
         self._taken.set()
@@ -256,11 +267,17 @@ class OutboundTrack(MediaStreamTrack):
         super().stop()
         self._queue.clear()
         self._taken.set()
+        self._written.set()
 
     async def _wait_below(self, level: int) -> None:
         while len(self._queue) > level and self.readyState == "live":
             self._taken.clear()
             await self._taken.wait()
+
+    async def _until_written(self) -> None:
+        self._written.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._written.wait(), _GRACE_S)
 
     async def _until_due(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -191,6 +191,32 @@ async def test_writer_waits_until_20_ms_are_left() -> None:
     assert track.queued_s == pytest.approx(0.02)
 
 
+async def test_writer_that_is_late_leaves_no_hole() -> None:
+    track = OutboundTrack(16000, is_opus=False)
+    speech = _tone(0.2, 16000).tobytes()
+
+    sent = []
+    for at in range(0, len(speech), 640):
+        # From the second on the track has nothing left and is asked for more.
+        asking = asyncio.create_task(track.recv())
+        async with asyncio.timeout(5):
+            while at and track._written.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await track.write(speech[at : at + 640])
+        frame = await asking
+        assert isinstance(frame, AudioFrame)
+        sent.append(frame.to_ndarray()[0])
+    assert np.concatenate(sent).tobytes() == speech
+
+
+async def test_end_of_speech_is_followed_by_silence_all_the_same() -> None:
+    track = OutboundTrack(16000, is_opus=False)
+    await track.write(_tone(0.02, 16000).tobytes())
+    frames = [await track.recv() for _ in range(3)]
+    assert [bool(f.to_ndarray().any()) for f in frames] == [True, False, False]
+    assert [f.pts for f in frames] == [320, 640, 960]
+
+
 async def test_half_a_packet_is_filled_up_and_silence_follows() -> None:
     track = OutboundTrack(16000, is_opus=False)
     await track.write(_tone(0.01, 16000).tobytes())

@@ -43,6 +43,7 @@ class Relay:
     media: int = 0
     dropped: int = 0
     reordered: int = 0
+    is_cut: bool = False
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.faults.seed)
@@ -68,6 +69,8 @@ class Relay:
 
     def forward(self, data: bytes, arrived_for: str) -> None:
         """Pass on what came to the stand-in for a peer."""
+        if self.is_cut:
+            return
         if arrived_for == "server" and _is_media(data):
             for packet in self._suffer(data):
                 self._send(packet, arrived_for)

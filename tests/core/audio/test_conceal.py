@@ -158,7 +158,7 @@ def test_sender_that_falls_silent_leaves_silence_at_the_right_length() -> None:
 def test_packets_that_were_only_delayed_are_all_heard_and_the_time_is_won_back(waited: int) -> None:
     filler = GapFiller(16000)
     speech = _vowel(3200, 16000)
-    quiet = np.zeros(16000, np.int16)
+    quiet = np.zeros(32000, np.int16)
     pcm = np.concatenate([speech, speech, quiet, speech])
     parts = _frames(pcm, 320)
     out = [filler.push(at, part) for at, part in parts[:10]]
@@ -173,6 +173,27 @@ def test_packets_that_were_only_delayed_are_all_heard_and_the_time_is_won_back(w
     late = 3200 + waited
     assert np.array_equal(given_back[late + 80 : late + 3200], speech[80:])
     assert np.array_equal(given_back[-3200:], speech)
+
+
+def test_sender_whose_clock_stood_still_while_muted_loses_no_pause() -> None:
+    filler = GapFiller(16000)
+    filler.push(0, _vowel(320, 16000))
+    for _ in range(150):
+        filler.wait(320)
+    pcm = np.concatenate([_vowel(3200, 16000), np.zeros(48000, np.int16)])
+    out = [filler.push(320 + at, part) for at, part in _frames(pcm, 320)]
+    assert sum(map(len, out)) == len(pcm)
+    assert filler.restarts == 1
+
+
+def test_pause_that_may_end_a_turn_is_not_shortened() -> None:
+    filler = GapFiller(16000)
+    filler.push(0, _vowel(320, 16000))
+    filler.wait(4800)
+    pcm = np.concatenate([_vowel(6400, 16000), np.zeros(16000, np.int16)])
+    out = [filler.push(320 + at, part) for at, part in _frames(pcm, 320)]
+    assert sum(map(len, out)) == len(pcm)
+    assert len(filler.push(320 + len(pcm), np.zeros(9600, np.int16))) == 4800
 
 
 def test_waiting_before_the_first_packet_gives_nothing() -> None:
