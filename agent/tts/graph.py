@@ -25,20 +25,22 @@ class Element(IntEnum):
 
 
 def open_graph(
-    path: Path, extra_outputs: Mapping[str, Element] | None = None
+    path: Path, extra_outputs: Mapping[str, Element] | None = None, threads: int = 1
 ) -> ort.InferenceSession:
-    """Load a graph for one thread of the CPU.
+    """Load a graph for the CPU.
 
     Args:
         path: The ONNX file; it is not changed.
         extra_outputs: Values inside the graph to be given as well, with their element types.
+        threads: For one run. Two are slower than one for graphs as small as the student's.
 
     Raises:
         MissingModelError: The file is absent, or it is not the graph that was expected.
     """
     options = ort.SessionOptions()
-    # Two threads are slower than one for graphs as small as these, and sessions share the cores.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # A thread that spins while it waits takes its core from the recogniser.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
         model = path.read_bytes()

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ class KokoroVoice:
         self._phonemise = shared_phonemiser()
         prepared = prepare(directory, voice)
         self._prosody = open_graph(prepared / "prosody.onnx")
-        self._decoder = open_graph(prepared / "decoder.onnx")
+        self._decoder = open_graph(prepared / "decoder.onnx", threads=_decoder_threads())
 
     @property
     def name(self) -> str:
@@ -153,7 +154,8 @@ def _phases(pitch: Float32Array) -> Float32Array:
     per_frame = SAMPLES_PER_STEP // 2
     cycles = np.mod(pitch[:, None].astype(np.float64) * _HARMONICS / SAMPLE_RATE, 1.0)
     summed = np.concatenate([np.zeros((1, len(_HARMONICS))), np.cumsum(cycles, axis=0)])
-    return (np.mod(summed * per_frame, 1.0) / per_frame).astype(np.float32)[:, None, None]
+    phases: Float32Array = (np.mod(summed * per_frame, 1.0) / per_frame).astype(np.float32)
+    return phases[:, None, None]
 
 
 def _begun_before(
@@ -162,6 +164,11 @@ def _begun_before(
     limit_s = math.inf if is_last else step / STEPS_PER_SECOND
     count = sum(word.start_s < limit_s for word in words)
     return words[:count], words[count:]
+
+
+def _decoder_threads() -> int:
+    # Half the cores are left to the recogniser and the language model; past four nothing is won.
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 def prepare(model_dir: Path, voice: str = "af_heart") -> Path:
