@@ -64,6 +64,9 @@ _NEVER_LAST = _OPENS_PHRASE | _words("""
     i've you've we've i'd you'd let's there's that's don't doesn't can't won't please dear
 """)
 
+_OBJECTS = _words("you it her us them this that these those one some any")
+"""Words that may stand last where the next one opens a phrase: "help you | with"."""
+
 
 class ClauseSplitter:
     """Gives clauses as soon as their end is certain.
@@ -137,7 +140,8 @@ class ClauseSplitter:
             return word[:1].isupper()
         count = len(self._words)
         opens = word.lower().strip(_CLOSERS + "\"'“‘(") in _OPENS_PHRASE
-        return count >= self._lengths.phrase and opens and _can_stand_last(last)
+        can_end = last.lower() in _OBJECTS or _can_stand_last(last)
+        return count >= self._lengths.phrase and opens and can_end
 
 
 def _ends_sentence(word: str, is_alone: bool) -> bool:
@@ -162,4 +166,8 @@ def _can_stand_last(word: str) -> bool:
 def _wants_more(word: str) -> bool:
     """Whether the next word belongs to this one: "5 km", "7:30 pm", "Dr. Smith"."""
     stem = word.rstrip(".").lower()
-    return (word.endswith(".") and stem in _TITLES) or word[-1:].isdigit() or word[:1] in "$£€¥"
+    return (
+        (word.endswith(".") and (stem in _TITLES or stem == "no"))
+        or word[-1:].isdigit()
+        or word[:1] in "$£€¥"
+    )

@@ -166,11 +166,16 @@ def _speak_address(address: str) -> str:
             said.append(" ".join(part) if len(part) > 2 or part[0] == "0" else part)
         elif part in _ADDRESS_SIGNS:
             said.append(_ADDRESS_SIGNS[part])
-        elif part.lower() in _SPELLED_PARTS or not re.search(r"[aeiouyà-ÿ]", part.lower()):
+        elif _is_spelled(part):
             said.append(" ".join(part.upper()))
         else:
             said.append(part)
     return " ".join(said)
+
+
+def _is_spelled(part: str) -> bool:
+    has_vowel = re.search(r"[aeiouyà-ÿ]", part.lower())
+    return len(part) == 1 or part.lower() in _SPELLED_PARTS or not has_vowel
 
 
 def _spell_long(digits: str) -> str:

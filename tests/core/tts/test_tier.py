@@ -1,0 +1,67 @@
+"""The choice of the tier, and what is remembered of the machine's speed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.errors import SettingsError
+from agent.tts import tier
+from agent.tts.speech import Speech
+from agent.tts.tier import Speed, Tier, decide, measure
+
+
+@pytest.mark.parametrize(
+    ("speed", "chosen"),
+    [
+        (Speed(0.49, 0.3), Tier.FULL),
+        (Speed(0.5, 0.3), Tier.FULL),
+        (Speed(0.51, 0.3), Tier.STUDENT),
+        (None, Tier.STUDENT),
+    ],
+)
+def test_full_only_at_twice_real_time(speed: Speed | None, chosen: Tier):
+    assert decide(speed) is chosen
+
+
+class _TwoSecondVoice:
+    name = "fake"
+    sample_rate = 24_000
+
+    def speak(self, clause: str) -> Iterator[Speech]:
+        for _ in range(2):
+            yield Speech(np.zeros(24_000, np.int16), 24_000, ())
+
+
+def test_speed_is_work_for_speech_and_time_to_its_first_stretch():
+    ticks = iter(range(100))
+    # The clock is read at the start, at the first stretch and at the end of each run.
+    speed = measure(_TwoSecondVoice(), clock=lambda: float(next(ticks)))
+    assert speed == Speed(real_time_factor=1.0, first_audio_s=1.0)
+
+
+def test_speed_is_remembered_for_this_machine_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cache = tmp_path / "voice-speed.json"
+    assert tier._recall(cache) is None
+    tier._remember(cache, Speed(0.4, 0.2))
+    assert tier._recall(cache) == Speed(0.4, 0.2)
+    monkeypatch.setattr(tier, "machine_key", lambda: "another")
+    assert tier._recall(cache) is None
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"machine": 1}', "null"])
+def test_a_damaged_memory_is_no_memory(tmp_path: Path, damaged: str):
+    cache = tmp_path / "voice-speed.json"
+    cache.write_text(damaged)
+    assert tier._recall(cache) is None
+
+
+def test_an_unknown_tier_names_those_there_are():
+    with pytest.raises(SettingsError, match="auto, full or student"):
+        tier.open_voice("fastest")
+
+
+def test_the_student_has_one_voice():
+    with pytest.raises(SettingsError, match="af_heart"):
+        tier.open_voice("student", voice="bf_emma")
