@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,11 @@ class ScriptedCall:
     first_token_s: float = 0.1
     settings: Settings = field(default_factory=Settings)
     delay_s: float = 0.0
+    ears: dict[str, Any] = field(default_factory=dict)
+    """Real models in the fakes' place: fields of `Models`."""
     _words: list[tuple[str, float, float]] = field(default_factory=list)
     _sounds: list[tuple[float, float]] = field(default_factory=list)
+    _recordings: list[tuple[float, Int16Array]] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _client: list[tuple[float, dict]] = field(default_factory=list)
 
@@ -78,6 +82,10 @@ class ScriptedCall:
     def noise(self, start_s: float, end_s: float) -> None:
         """Sound the posterior takes for speech, without words: a cough."""
         self._sounds.append((start_s, end_s))
+
+    def plays(self, recording: Int16Array, start_s: float) -> None:
+        """A recording at 16 kHz, for real ears."""
+        self._recordings.append((start_s, recording))
 
     def agent_says(self, line: str) -> None:
         self._lines.append(line)
@@ -97,16 +105,17 @@ class ScriptedCall:
     async def _run(self, lasting_s: float, greet: bool) -> Outcome:
         loop = asyncio.get_running_loop()
         language = ScriptedLanguage(self._lines, self.first_token_s)
-        models = Models(
-            silero=LoudnessPosterior(),
-            smart_turn=FixedProsody(self.prosody),
-            recogniser=lambda: ScriptedRecogniser(self._words),
-            policy=SilenceTable,
-            voice=SteadyVoice(),
-            language=lambda _prompt: language,
-            names={},
-            executor=_unused_executor,
-        )
+        fakes: dict[str, Any] = {
+            "silero": LoudnessPosterior(),
+            "smart_turn": FixedProsody(self.prosody),
+            "recogniser": lambda: ScriptedRecogniser(self._words),
+            "policy": SilenceTable,
+            "voice": SteadyVoice(),
+            "language": lambda _prompt: language,
+            "names": {},
+            "executor": _unused_executor,
+        }
+        models = Models(**{**fakes, **self.ears})
         transport = MemoryTransport(SAMPLE_RATE)
         session = VoiceSession(
             self.settings,
@@ -136,6 +145,8 @@ class ScriptedCall:
         for start_s, end_s in self._sounds:
             sound = speech_like(end_s - start_s)
             track[samples(start_s) : samples(start_s) + len(sound)] = sound
+        for start_s, recording in self._recordings:
+            track[samples(start_s) : samples(start_s) + len(recording)] = recording
         loop = asyncio.get_running_loop()
         origin = loop.time()
         client = sorted(self._client, key=lambda sent: sent[0])
