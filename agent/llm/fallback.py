@@ -155,7 +155,7 @@ class Fallback:
         return []
 
     def token(self, now_s: float) -> list[Action]:
-        """A piece of the answer has come, the first or another."""
+        """A piece of the answer has come, the first or another; a piece of a tool call counts."""
         if self._state in (_State.WAITING, _State.ANSWERING):
             self._state = _State.ANSWERING
             self._heard_from_s = now_s
@@ -201,8 +201,7 @@ class Fallback:
         """The embedded server answers again."""
         if self._state is _State.DOWN and self._waits_for_server:
             self._waits_for_server = False
-            self._retry_at_s = now_s
-            return [Retry("server is back")]
+            return self._retry("server is back")
         return []
 
     def tick(self, now_s: float) -> list[Action]:
@@ -215,9 +214,7 @@ class Fallback:
         if self._state is _State.DOWN and now_s >= self._retry_at_s:
             if self._waits_for_server:
                 return self._give_up("server did not come back", self._lines.give_up)
-            # Not twice, should the shell be slow to start the request.
-            self._retry_at_s = float("inf")
-            return [Retry("pause is over")]
+            return self._retry("pause is over")
         return []
 
     def _tick_waiting(self, now_s: float) -> list[Action]:
@@ -228,6 +225,11 @@ class Fallback:
             self._has_spoken = True
             return [Say(self._lines.filler, "first word is late")]
         return []
+
+    def _retry(self, reason: str) -> list[Action]:
+        # Asked for once, should the shell be slow to start the request.
+        self._retry_at_s = float("inf")
+        return [Retry(reason)]
 
     def _late(self, now_s: float) -> list[Action]:
         return [Drop(Failure.LATE), *self.failed(Failure.LATE, now_s)]

@@ -15,6 +15,7 @@ class SlotPool:
             count: How many the server was started with.
         """
         self._free = set(range(count))
+        self._leased: set[int] = set()
 
     def take(self) -> int | None:
         """Lease a slot.
@@ -27,6 +28,7 @@ class SlotPool:
             return None
         slot = min(self._free)
         self._free.remove(slot)
+        self._leased.add(slot)
         return slot
 
     def give_back(self, slot: int | None) -> None:
@@ -40,6 +42,7 @@ class SlotPool:
         """
         if slot is None:
             return
-        if slot in self._free:
+        if slot not in self._leased:
             raise ValueError(f"slot {slot} is not leased")
+        self._leased.remove(slot)
         self._free.add(slot)
