@@ -28,7 +28,8 @@ def monotonic_path(attention: Float32Array) -> npt.NDArray[np.intp]:
     tokens, frames = attention.shape
     if frames <= tokens:
         # Nothing to align: share the frames out evenly.
-        return (np.arange(tokens) * frames // max(tokens, 1)).astype(np.intp)
+        shared: npt.NDArray[np.intp] = np.arange(tokens, dtype=np.intp) * frames // max(tokens, 1)
+        return shared
     starts = np.zeros(tokens, np.intp)
     if tokens == 0:
         return starts

@@ -43,9 +43,15 @@ class StreamingSettings:
     """A last word that ends this close to the end of the audio is still being spoken and not shown
     in a partial."""
 
+    pause_s: float = 3.0
+    """Silence after which the text before it is closed and its audio let go."""
+
 
 _FORCED_WORDS = 2
 """Settled words kept in front of a cut window, at the least: they cover what the cut may hurt."""
+
+_PREROLL_S = 0.5
+"""Audio kept in a long pause: the speech detector notices a word after it has begun."""
 
 _PATIENCE = 1.5
 """How many times `window_s` the window may grow while readings disagree; then it is cut anyway."""
@@ -75,20 +81,21 @@ class StreamingMoonshine:
         self._settled: tuple[Word, ...] = ()
         self._forced: tuple[tuple[int, ...], ...] = ()
         self._open = _Reading((), (), start_sample)
-        self._is_settled = False
+        self._is_settled = True  # an utterance without speech has its text
+        self._pause_left = samples(self._settings.pause_s)
 
     def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
         """Append audio; return the newest tentative hypothesis that fell due in it."""
         newest = None
         while len(pcm):
-            take = self._schedule.until_due(len(pcm)) if is_speech else len(pcm)
-            self._chunks.append(pcm[:take])
-            self._end_sample += take
-            pcm = pcm[take:]
+            until = self._schedule.until_due(len(pcm)) if is_speech else self._pause_left
+            head, pcm = pcm[:until], pcm[until:]
+            self._chunks.append(head)
+            self._end_sample += len(head)
             if is_speech:
-                self._is_settled = False
-                if self._schedule.advance(take):
-                    newest = self._partial() or newest
+                newest = self._hear(len(head)) or newest
+            else:
+                self._wait(len(head))
         return newest
 
     def settle(self) -> Hypothesis:
@@ -103,6 +110,26 @@ class StreamingMoonshine:
         if not self._is_settled:
             self.settle()
         return self._hypothesis(self._settled + self._open.words, is_final=True)
+
+    def _hear(self, taken: int) -> Hypothesis | None:
+        self._is_settled = False
+        self._pause_left = samples(self._settings.pause_s)
+        return self._partial() if self._schedule.advance(taken) else None
+
+    def _wait(self, taken: int) -> None:
+        self._pause_left -= taken
+        if self._pause_left > 0:
+            return
+        # However long the pause lasts, its audio does not pile up.
+        self._pause_left = samples(self._settings.pause_s)
+        if not self._is_settled:
+            self.settle()
+        self._settled += self._open.words
+        self._forced = ()
+        self._open = _Reading((), (), self._end_sample)
+        kept = self._joined()[-samples(_PREROLL_S) :]
+        self._chunks = [kept]
+        self._window_start = self._end_sample - len(kept)
 
     def _partial(self) -> Hypothesis | None:
         earlier = self._open
@@ -159,9 +186,12 @@ class StreamingMoonshine:
         self._window_start += at
 
     def _window(self) -> Float32Array:
+        return to_float(self._joined())
+
+    def _joined(self) -> Int16Array:
         if len(self._chunks) != 1:
             self._chunks = [np.concatenate(self._chunks or [np.zeros(0, np.int16)])]
-        return to_float(self._chunks[0])
+        return self._chunks[0]
 
     def _hypothesis(self, words: tuple[Word, ...], is_final: bool = False) -> Hypothesis:
         return Hypothesis(
