@@ -128,8 +128,8 @@ class Moonshine:
         """
         if signal.dtype != np.float32 or signal.ndim != 1 or len(signal) > MOST_SAMPLES:
             raise AudioFormatError(
-                f"expected mono float32 of at most {MOST_SAMPLES} samples (StreamingMoonshine takes "
-                f"more), got {signal.dtype} of shape {signal.shape}"
+                f"expected mono float32 of at most {MOST_SAMPLES} samples, got {signal.dtype} of "
+                f"shape {signal.shape}; StreamingMoonshine takes any length"
             )
         signal = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
         if len(signal) < LEAST_SAMPLES or _rms(signal) < SILENCE_RMS:

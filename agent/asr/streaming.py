@@ -7,14 +7,16 @@ stay in front of the next readings as forced text, so that the cut can neither l
 double one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from agent.asr.agreement import agreed, showable
 from agent.asr.cut import quietest_gap
 from agent.asr.hypothesis import Hypothesis, Word
-from agent.asr.moonshine import Moonshine, Transcript
+from agent.asr.moonshine import Transcript
 from agent.asr.schedule import DecodeSchedule
 from agent.audio.chunk import Float32Array, Int16Array, samples, to_float
 
@@ -57,13 +59,23 @@ _PATIENCE = 1.5
 """How many times `window_s` the window may grow while readings disagree; then it is cut anyway."""
 
 
+class Transcriber(Protocol):
+    """Reads a stretch of audio: `agent.asr.moonshine.Moonshine`."""
+
+    def transcribe(
+        self, signal: Float32Array, draft: Sequence[int] = (), forced: int = 0
+    ) -> Transcript:
+        """Recognise `signal`, beginning with the first `forced` tokens of `draft`."""
+        ...
+
+
 class StreamingMoonshine:
     """A `Recogniser` for one conversation, over weights that are shared.
 
     Results depend on the audio and on which of it is called speech, never on how it was chunked.
     """
 
-    def __init__(self, model: Moonshine, settings: StreamingSettings | None = None) -> None:
+    def __init__(self, model: Transcriber, settings: StreamingSettings | None = None) -> None:
         self._model = model
         self._settings = settings or StreamingSettings()
         self.start(utterance_id=0, start_sample=0)
@@ -81,7 +93,8 @@ class StreamingMoonshine:
         self._settled: tuple[Word, ...] = ()
         self._forced: tuple[tuple[int, ...], ...] = ()
         self._open = _Reading((), (), start_sample)
-        self._is_settled = True  # an utterance without speech has its text
+        self._is_settled = False
+        self._is_closed = False  # a long pause has closed all text before it
         self._pause_left = samples(self._settings.pause_s)
 
     def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
@@ -100,7 +113,7 @@ class StreamingMoonshine:
 
     def settle(self) -> Hypothesis:
         """Recognise all audio so far, now; still tentative. Free if nothing came since."""
-        if self._open.end_sample != self._end_sample:
+        if self._open.end_sample != self._end_sample and not self._is_closed:
             self._read()
         self._is_settled = True
         return self._hypothesis(self._settled + self._open.words)
@@ -112,7 +125,7 @@ class StreamingMoonshine:
         return self._hypothesis(self._settled + self._open.words, is_final=True)
 
     def _hear(self, taken: int) -> Hypothesis | None:
-        self._is_settled = False
+        self._is_settled = self._is_closed = False
         self._pause_left = samples(self._settings.pause_s)
         return self._partial() if self._schedule.advance(taken) else None
 
@@ -124,6 +137,7 @@ class StreamingMoonshine:
         self._pause_left = samples(self._settings.pause_s)
         if not self._is_settled:
             self.settle()
+        self._is_closed = True
         self._settled += self._open.words
         self._forced = ()
         self._open = _Reading((), (), self._end_sample)
