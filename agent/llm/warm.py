@@ -26,8 +26,14 @@ class PromptWarmer:
             base_url: From `EmbeddedServer.base_url`.
         """
         self._url = f"{base_url}/chat/completions"
-        # Between two processes of one machine: no proxy, no certificates.
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, verify=False)
+        self._client = httpx.AsyncClient(
+            timeout=_TIMEOUT_S,
+            # Between two processes of one machine: no proxy, no certificates.
+            trust_env=False,
+            verify=False,
+            # The server hangs up after five quiet seconds, now and then just as a request leaves.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     async def warm(
         self,
