@@ -1,23 +1,33 @@
 """The models of this process: loaded once, off the event loop, shared by all sessions."""
 
 import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
-from agent.errors import DuplexError, MissingModelError
+from agent.errors import DuplexError
 from agent.llm.cores import physical_cores
-from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
+from agent.llm.embedded import EmbeddedServer, EmbeddedSettings, ServerEvent, ServerUp
 from agent.llm.endpoint import Endpoint, resolve
-from agent.models.catalog import CATALOG
+from agent.llm.fallback import Fallback, FallbackSettings
+from agent.llm.sampling import Sampling, embedded_extra
+from agent.llm.warm import PromptWarmer
+from agent.llm.weights import find
 from agent.models.store import locate
-from agent.processors.language import Language, LanguageEndpoint
+from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
-from agent.settings import LlmSettings, Settings, TurnSettings
+from agent.settings import Settings, TurnSettings
 from agent.tts.speech import Voice
+from agent.tts.tier import open_voice
 from agent.turns.policy import PolicySettings, SilenceTable
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.silero import SileroModel
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 class Runtimes:
@@ -25,13 +35,18 @@ class Runtimes:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._named = resolve(settings.llm)
+        llm = settings.llm
+        key = llm.key.get_secret_value() if llm.key else None
+        self._named = resolve(llm.url, llm.model, key, os.environ)
         self._server: EmbeddedServer | None = None
+        self._warmer: PromptWarmer | None = None
 
     @property
     def is_offline(self) -> bool:
         """Whether nothing that is said leaves this machine."""
-        return self._named is None or self._named.is_local
+        if self._named is None:
+            return True
+        return urlsplit(self._named.base_url).hostname in _THIS_MACHINE
 
     async def load(self) -> Models:
         """Load all models at the same time.
@@ -58,11 +73,15 @@ class Runtimes:
             policy=lambda: SilenceTable(policy_settings(settings.turns)),
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
+            fallback=self._fallback,
+            on_model_back=self._on_model_back if self._server else None,
             names={"asr": settings.asr.model, "llm": language.model, "tts": spoken.name},
         )
 
     async def close(self) -> None:
         """Stop what runs beside this process."""
+        if self._warmer:
+            await self._warmer.close()
         if self._server:
             await self._server.stop()
 
@@ -79,56 +98,54 @@ class Runtimes:
         return Moonshine(self._path(self._settings.asr.model))
 
     def _voice(self) -> Voice:
-        # Imported here: the phonemiser's dictionaries take a third of a second.
-        from agent.tts.student import StudentVoice
-
-        return StudentVoice(self._path("kokoro-student"))
+        tts = self._settings.tts
+        return open_voice(tts.tier, tts.voice)
 
     async def _endpoint(self) -> Endpoint:
         if self._named:
             return self._named
-        name, path = await asyncio.to_thread(self._embedded_model, self._settings.llm)
+        llm = self._settings.llm
+        weights = await asyncio.to_thread(find, llm.embedded, self._settings.models.paths)
         self._server = EmbeddedServer(
             EmbeddedSettings(
-                gguf=path,
-                name=name,
-                threads=self._settings.llm.threads or physical_cores(),
+                gguf=weights.gguf,
+                name=weights.name,
+                threads=llm.threads or physical_cores(),
                 slots=self._settings.server.max_sessions,
             )
         )
-        return Endpoint(url=await self._server.start(), model=name, key="none")
-
-    def _embedded_model(self, settings: LlmSettings) -> tuple[str, Path]:
-        """Find the chosen model, or the one set-up fetched in its place."""
-        try:
-            return settings.embedded, self._path(settings.embedded) / "model.gguf"
-        except MissingModelError:
-            model = CATALOG.get(settings.embedded)
-            if model is None or not model.substitute:
-                raise
-            return model.substitute, self._path(model.substitute) / "model.gguf"
+        url = await self._server.start()
+        self._warmer = PromptWarmer(url)
+        return Endpoint(base_url=url, model=weights.name, key="none")
 
     def _language(self, endpoint: Endpoint, prompt: str) -> Language:
-        settings = self._settings.llm
-        server = self._server
-        slot = server.slots.take() if server else None
-        extra = {} if server is None else {"cache_prompt": True, "repeat_penalty": 1.1}
-        if slot is not None:
-            extra["id_slot"] = slot
-        return Language(
-            LanguageEndpoint(
-                url=endpoint.url,
-                model=endpoint.model,
-                key=endpoint.key,
-                sampling={
-                    "temperature": settings.temperature,
-                    "max_tokens": settings.max_tokens,
-                },
-                extra_body=extra,
-            ),
-            prompt,
-            on_closed=lambda: server.slots.give_back(slot) if server else None,
-        )
+        llm = self._settings.llm
+        sampling = Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens)
+        request = LanguageRequest(endpoint=endpoint, sampling=asdict(sampling), extra_body={})
+        if (server := self._server) and (warmer := self._warmer):
+            slot = server.slots.take()
+            request = replace(
+                request,
+                extra_body=embedded_extra(slot),
+                warm=lambda messages: warmer.warm(messages, slot=slot),
+                on_closed=lambda: server.slots.give_back(slot),
+            )
+        return Language(request, prompt, self._patience())
+
+    def _patience(self) -> FallbackSettings:
+        return FallbackSettings(first_token_s=self._settings.llm.first_token_s)
+
+    def _fallback(self) -> Fallback:
+        return Fallback(self._patience(), server_tells=self._server is not None)
+
+    def _on_model_back(self, tell: Callable[[], None]) -> Callable[[], None]:
+        assert self._server is not None
+
+        def listen(event: ServerEvent) -> None:
+            if isinstance(event, ServerUp):
+                tell()
+
+        return self._server.subscribe(listen)
 
 
 def policy_settings(settings: TurnSettings) -> PolicySettings:

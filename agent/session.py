@@ -22,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
+from agent.llm.fallback import Fallback
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
 from agent.processors.listening import Listening
@@ -52,7 +53,10 @@ class Models:
         policy: Makes a session's turn policy.
         voice: Speaks.
         language: Makes a session's language model service, given the system prompt.
+        fallback: Makes a session's watch over its language model.
         names: Of the models in use, by role, for the client and the records.
+        on_model_back: Calls back whenever a dead language model answers again; returns what ends
+            that. None where nobody can tell.
         executor: Makes the worker thread of one stream.
     """
 
@@ -63,6 +67,8 @@ class Models:
     voice: Voice
     language: Callable[[str], FrameProcessor]
     names: dict[str, str]
+    fallback: Callable[[], Fallback] = Fallback
+    on_model_back: Callable[[Callable[[], None]], Callable[[], None]] | None = None
     executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
 
 
@@ -113,6 +119,9 @@ class VoiceSession:
             delay_s=channel.delay_s,
             fades=channel.fades,
         )
+        self._synthesis = Synthesis(
+            models.voice, self.recorder, self._thread("tts"), models.fallback()
+        )
         self._worker = PipelineWorker(
             self._pipeline(transport),
             params=PipelineParams(
@@ -137,10 +146,14 @@ class VoiceSession:
     async def run(self) -> None:
         """Hold the conversation until it ends."""
         logger.info("session {} on {} begins", self.id, self._channel.name)
+        follow = self._models.on_model_back
+        unfollow = follow(self._synthesis.model_is_back) if follow else None
         try:
             await self._runner.add_workers(self._worker)
             await self._runner.run()
         finally:
+            if unfollow:
+                unfollow()
             for executor in self._executors:
                 executor.shutdown(wait=False, cancel_futures=True)
             logger.info("session {} ended after {} turns", self.id, len(self.recorder.turns) - 1)
@@ -169,7 +182,7 @@ class VoiceSession:
         }
 
     def _pipeline(self, transport: BaseTransport) -> Pipeline:
-        settings, models, recorder = self._settings, self._models, self.recorder
+        models, recorder = self._models, self.recorder
         listening = Listening(models.silero, recorder)
         playout = self._playout
         aggregators = LLMContextAggregatorPair(
@@ -192,7 +205,7 @@ class VoiceSession:
                 TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
                 aggregators.user(),
                 models.language(self._system_prompt),
-                Synthesis(models.voice, recorder, self._thread("tts"), settings.llm.first_token_s),
+                self._synthesis,
                 playout,
                 ClientEvents(basic=not self._channel.all_events),
                 transport.output(),

@@ -52,9 +52,11 @@ class LlmSettings(_Section):
     embedded: str = "qwen2.5-coder-0.5b"
     threads: int | None = Field(None, ge=1)
     """Of the embedded model. Unset: the machine's physical cores, four at most."""
-    max_tokens: int = Field(160, ge=1)
+    max_tokens: int = Field(96, ge=1)
+    """Longest answer. 96 tokens are about 35 s of speech."""
     temperature: float = Field(0.3, ge=0, le=2)
-    first_token_s: float = Field(4.0, gt=0)
+    """Higher wanders; at 0 a small model parrots the question."""
+    first_token_s: float = Field(1.5, gt=0)
     """Without a first word by then, the caller hears a filler."""
 
 

@@ -5,10 +5,11 @@ What must not wait behind data, or survive an interruption, is a SystemFrame.
 
 from dataclasses import dataclass, field
 
-from pipecat.frames.frames import DataFrame, SystemFrame, TextFrame
+from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame, TextFrame
 
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import PcmChunk
+from agent.llm.fallback import Failure
 from agent.tts.speech import Speech
 from agent.turns.events import Decision
 
@@ -51,6 +52,13 @@ class TurnDecisionFrame(SystemFrame):
 
     decision: Decision
     text: str = ""
+
+
+@dataclass
+class LanguageFailureFrame(ControlFrame):
+    """The response that ends next ends because the language model failed."""
+
+    failure: Failure
 
 
 @dataclass

@@ -1,51 +1,134 @@
 """The language model as Pipecat's service for any OpenAI-compatible server."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import openai
+from loguru import logger
+from openai.types.chat import ChatCompletionChunk
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
+
+from agent.errors import RetryError
+from agent.llm.endpoint import Endpoint
+from agent.llm.fallback import Failure, FallbackSettings, failure_of
+from agent.processors.frames import LanguageFailureFrame
+
+Warm = Callable[[list[dict[str, str]]], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class LanguageEndpoint:
-    """A server and how to ask it.
+class LanguageRequest:
+    """How a session asks.
 
     Attributes:
-        url: Base URL of an OpenAI-compatible server.
-        model: Its name for the model.
-        key: Never logged.
+        endpoint: The server.
         sampling: Standard request parameters, such as temperature.
         extra_body: What only this kind of server knows, such as a cache slot.
+        warm: Reads messages into the session's cache; None where that would cost money.
+        on_closed: Gives back what the session had leased.
     """
 
-    url: str
-    model: str
-    key: str
+    endpoint: Endpoint
     sampling: dict[str, Any]
     extra_body: dict[str, Any]
+    warm: Warm | None = None
+    on_closed: Callable[[], None] = lambda: None
 
 
 class Language(OpenAILLMService):
-    """Adds nothing but the giving back of what the session had leased."""
+    """Pipecat's service, with deadlines, a warm cache and failures that have a name."""
 
     # Most OpenAI-compatible servers know only the classic roles.
     supports_developer_role = False
 
     def __init__(
-        self, endpoint: LanguageEndpoint, system_prompt: str, on_closed: Callable[[], None]
+        self, request: LanguageRequest, system_prompt: str, patience: FallbackSettings
     ) -> None:
+        endpoint = request.endpoint
         settings = OpenAILLMService.Settings(
-            model=endpoint.model, system_instruction=system_prompt, **endpoint.sampling
+            model=endpoint.model, system_instruction=system_prompt, **request.sampling
         )
-        if endpoint.extra_body:
-            settings.extra = {"extra_body": endpoint.extra_body}
-        super().__init__(api_key=endpoint.key, base_url=endpoint.url, settings=settings)
-        self._on_closed: Callable[[], None] | None = on_closed
+        if request.extra_body:
+            settings.extra = {"extra_body": request.extra_body}
+        super().__init__(api_key=endpoint.key, base_url=endpoint.base_url, settings=settings)
+        # Whether to ask again is decided where the caller can be told why there is a pause.
+        self._client = self._client.with_options(max_retries=0)
+        self._request = request
+        self._prompt = system_prompt
+        self._patience = patience
+        self._warming: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Have the system prompt read while the greeting is spoken."""
+        await super().setup(setup)
+        if self._request.warm:
+            self._warming = self.create_task(self._warm(self._request.warm))
 
     async def cleanup(self) -> None:
         """Close the client and give back the lease, once."""
         await super().cleanup()
-        if self._on_closed:
-            on_closed, self._on_closed = self._on_closed, None
-            on_closed()
+        if self._warming:
+            await self.cancel_task(self._warming)
+            self._warming = None
+        if not self._is_closed:
+            self._is_closed = True
+            self._request.on_closed()
+
+    async def get_chat_completions(self, context: LLMContext) -> Any:
+        """Ask, and give up on a server that has gone quiet."""
+        async with asyncio.timeout(self._patience.answer_s):
+            stream = await super().get_chat_completions(context)
+        return _Deadlines(stream, self._patience)
+
+    async def push_error(
+        self, error_msg: str, exception: Exception | None = None, **kwargs: Any
+    ) -> None:
+        """Name the failure for those downstream, then report it as Pipecat does."""
+        failure = _failure(exception)
+        logger.warning("the language model failed: {} ({})", failure, type(exception).__name__)
+        await self.push_frame(LanguageFailureFrame(failure=failure))
+        await super().push_error(error_msg, exception, **kwargs)
+
+    async def _warm(self, warm: Warm) -> None:
+        try:
+            await warm([{"role": "system", "content": self._prompt}])
+        except RetryError as error:
+            logger.debug("{}", error)
+
+
+class _Deadlines:
+    """A stream of chunks that must not stop for long."""
+
+    def __init__(self, stream: Any, patience: FallbackSettings) -> None:
+        self._stream = stream
+        self._patience = patience
+
+    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        chunks = self._stream.__aiter__()
+        limit_s = self._patience.answer_s
+        while True:
+            async with asyncio.timeout(limit_s):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+            limit_s = self._patience.stall_s
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._stream.close()
+
+
+def _failure(exception: Exception | None) -> Failure:
+    match exception:
+        case openai.APIStatusError():
+            return failure_of(exception.status_code)
+        case openai.APITimeoutError() | TimeoutError():
+            return Failure.LATE
+        case _:
+            return failure_of(None)

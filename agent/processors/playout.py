@@ -9,6 +9,7 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMMessagesAppendFrame,
     OutputAudioRawFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
@@ -22,6 +23,7 @@ from pipecat.processors.frame_processor import (
 
 from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import StreamResampler
+from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
@@ -75,6 +77,8 @@ class Playout(FrameProcessor):
         self._outstanding: deque[tuple[Int16Array, int]] = deque()
         self._end: LLMFullResponseEndFrame | None = None
         self._started = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._wake = asyncio.Event()
         self._pacer: asyncio.Task[None] | None = None
         self._turn = 0
@@ -103,6 +107,8 @@ class Playout(FrameProcessor):
             case SpeechFrame():
                 self._add(frame.speech)
             case LLMFullResponseStartFrame():
+                # An apology may follow an answer that is still being heard.
+                await self._at_rest.wait()
                 self._begin()
                 await self.push_frame(frame, direction)
             case LLMFullResponseEndFrame():
@@ -127,6 +133,7 @@ class Playout(FrameProcessor):
             self._wake.set()
 
     def _begin(self) -> None:
+        self._at_rest.clear()
         self._buffer.open()
         self._ledger.begin()
         self._end = None
@@ -178,6 +185,7 @@ class Playout(FrameProcessor):
         self._end = None
         await self._close_turn(interrupted=False)
         await self.push_frame(end)
+        self._at_rest.set()
 
     async def _cut(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         await self._tell_heard()
@@ -186,10 +194,17 @@ class Playout(FrameProcessor):
         self._ledger.cut()
         self._heard.cut()
         self._end = None
+        self._at_rest.set()
         if was_speaking:
             await self.push_frame(ClientEventFrame(event={"type": "clear"}))
             await self._close_turn(interrupted=True)
         await self.push_frame(frame, direction)
+        if was_speaking:
+            await self.push_frame(
+                LLMMessagesAppendFrame(
+                    messages=[{"role": "system", "content": INTERRUPTED_NOTE}], run_llm=False
+                )
+            )
         if was_speaking and self._fades and len(tail):
             await self.push_frame(
                 OutputAudioRawFrame(audio=tail.tobytes(), sample_rate=self._rate, num_channels=1)

@@ -1,7 +1,7 @@
 """Tokens in, speech with word times out, clause by clause."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from loguru import logger
@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMRunFrame,
     LLMTextFrame,
     TTSSpeakFrame,
 )
@@ -20,19 +21,17 @@ from pipecat.processors.frame_processor import (
     FrameProcessorSetup,
 )
 
+from agent.llm.fallback import Action, Failure, Fallback, Retry, Say
 from agent.observe.record import TurnRecorder
-from agent.processors.frames import SpeechFrame
+from agent.processors.frames import LanguageFailureFrame, SpeechFrame
 from agent.tts.clauses import ClauseSplitter
 from agent.tts.speech import Speech, Voice
 
-APOLOGY = "Sorry, I lost my train of thought. Could you say that again?"
-"""Spoken when the language model gave nothing: the caller hears an apology, never silence."""
-
-FILLER = "One moment, please."
-"""Spoken when its first word is late."""
-
 _WAITING_CLAUSES = 64
 """Clauses a response may have waiting: several minutes of speech. Full, the model waits."""
+
+_TICK_S = 0.1
+"""How often the model's silence is looked at."""
 
 _Work = str | LLMFullResponseEndFrame | LLMFullResponseStartFrame
 
@@ -48,32 +47,34 @@ class Synthesis(FrameProcessor):
         voice: Voice,
         recorder: TurnRecorder,
         executor: Executor,
-        first_token_s: float,
+        fallback: Fallback,
     ) -> None:
         super().__init__()
+        self._fallback = fallback
         self._voice = voice
         self._recorder = recorder
         self._executor = executor
-        self._first_token_s = first_token_s
         self._splitter = ClauseSplitter()
         self._generation = 0
         self._queue: asyncio.Queue[tuple[int, _Work]] = asyncio.Queue(_WAITING_CLAUSES)
         self._worker: asyncio.Task[None] | None = None
-        self._late: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._failure: Failure | None = None
         self._is_responding = self._has_text = self._called_tool = False
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
-        """Start the worker."""
+        """Start the worker and the watch over the model."""
         await super().setup(setup)
         self._worker = self.create_task(self._work())
+        self._watch = self.create_task(self._watch_model())
 
     async def cleanup(self) -> None:
-        """Stop the worker."""
+        """Stop both."""
         await super().cleanup()
-        await self._stop_waiting()
-        if self._worker:
-            await self.cancel_task(self._worker)
-            self._worker = None
+        for task in (self._worker, self._watch):
+            if task:
+                await self.cancel_task(task)
+        self._worker = self._watch = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Consume the model's text; pass everything else on in order."""
@@ -85,68 +86,91 @@ class Synthesis(FrameProcessor):
                 await self._on_text(frame.text)
             case LLMFullResponseEndFrame():
                 await self._end(frame)
+            case LanguageFailureFrame():
+                self._failure = frame.failure
             case TTSSpeakFrame():
-                await self._begin(LLMFullResponseStartFrame())
-                await self._on_text(frame.text)
-                await self._end(LLMFullResponseEndFrame())
+                await self._say_alone(frame.text)
             case _:
                 if isinstance(frame, InterruptionFrame):
-                    await self._drop()
+                    self._drop()
                 elif isinstance(frame, FunctionCallsStartedFrame):
                     self._called_tool = True
                 await self.push_frame(frame, direction)
 
+    def model_is_back(self) -> None:
+        """Tell that a dead model answers again; what waits for it is asked once more."""
+        self.create_task(self._act(self._fallback.server_ready(self._now())))
+
     async def _begin(self, frame: LLMFullResponseStartFrame) -> None:
         self._splitter = ClauseSplitter()
         self._is_responding, self._has_text, self._called_tool = True, False, False
+        await self._act(self._fallback.request_started(self._now()))
         await self._put(frame)
-        await self._stop_waiting()
-        self._late = self.create_task(self._say_if_late())
 
     async def _on_text(self, text: str) -> None:
         if not self._is_responding:
             return
-        if text.strip() and not self._has_text:
+        if text.strip():
             self._has_text = True
-            await self._stop_waiting()
             self._recorder.mark("first_token")
+            await self._act(self._fallback.token(self._now()))
         for clause in self._splitter.push(text):
             await self._say(clause)
 
     async def _end(self, frame: LLMFullResponseEndFrame) -> None:
         # The model's service also ends responses that an interruption has dropped.
+        failure, self._failure = self._failure, None
         if not self._is_responding:
             return
-        self._is_responding = False
-        await self._stop_waiting()
         for clause in self._splitter.finish():
             await self._say(clause)
-        if not self._has_text and not self._called_tool:
-            logger.warning("the language model gave no answer; apologising")
-            await self._put(APOLOGY)
+        self._is_responding = False
         await self._put(frame)
+        if failure:
+            await self._act(self._fallback.failed(failure, self._now()))
+            return
+        if self._called_tool:
+            self._fallback.token(self._now())
+        await self._act(self._fallback.finished(self._now()))
+
+    async def _act(self, actions: Sequence[Action]) -> None:
+        """Do what the fallback asks for. Deadlines are the language service's, so nothing drops."""
+        for action in actions:
+            logger.warning("{}: {}", type(action).__name__, action.reason)
+            if isinstance(action, Say):
+                await self._interject(action.text)
+            elif isinstance(action, Retry):
+                await self.push_frame(LLMRunFrame(), FrameDirection.UPSTREAM)
+
+    async def _interject(self, text: str) -> None:
+        if self._is_responding:
+            await self._say(text)
+        else:
+            await self._say_alone(text)
+
+    async def _say_alone(self, text: str) -> None:
+        """Speak a line that is no answer of the model's, as a response of its own."""
+        await self._put(LLMFullResponseStartFrame())
+        for clause in (splitter := ClauseSplitter()).push(text) + splitter.finish():
+            await self._say(clause)
+        await self._put(LLMFullResponseEndFrame())
+
+    async def _watch_model(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            await self._act(self._fallback.tick(self._now()))
 
     async def _say(self, clause: str) -> None:
         self._recorder.mark("first_clause")
         await self._put(clause)
 
-    async def _say_if_late(self) -> None:
-        await asyncio.sleep(self._first_token_s)
-        logger.warning("no first word after {} s; saying a filler", self._first_token_s)
-        await self._put(FILLER)
-
-    async def _stop_waiting(self) -> None:
-        if self._late:
-            late, self._late = self._late, None
-            await self.cancel_task(late)
-
     async def _put(self, work: _Work) -> None:
         await self._queue.put((self._generation, work))
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         self._generation += 1
         self._is_responding = False
-        await self._stop_waiting()
+        self._fallback.cancelled(self._now())
         while not self._queue.empty():
             self._queue.get_nowait()
 
@@ -172,3 +196,6 @@ class Synthesis(FrameProcessor):
 
     async def _run(self, step: Callable[[], Speech | None]) -> Speech | None:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

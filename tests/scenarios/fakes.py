@@ -18,9 +18,14 @@ from pipecat.services.settings import LLMSettings
 
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
+from agent.llm.fallback import Failure
+from agent.processors.frames import LanguageFailureFrame
 from agent.tts.speech import Speech, SpokenWord
 
 VOICE_RATE = 24_000
+
+DEAD = "<dead>"
+"""A line of the language model's: it cannot be reached."""
 
 
 class LoudnessPosterior:
@@ -105,6 +110,9 @@ class ScriptedLanguage(LLMService):
         line = self._lines.pop(0) if self._lines else ""
         await self.push_frame(LLMFullResponseStartFrame())
         try:
+            if line is DEAD:
+                await self.push_frame(LanguageFailureFrame(failure=Failure.UNREACHABLE))
+                return
             await asyncio.sleep(self._first_token_s)
             for token in line.split(" "):
                 await self.push_frame(LLMTextFrame(f"{token} "))

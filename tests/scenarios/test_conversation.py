@@ -2,6 +2,9 @@
 
 from pytest import approx
 
+from agent.llm.fallback import Lines
+from agent.llm.prompt import INTERRUPTED_NOTE
+from tests.scenarios.fakes import DEAD
 from tests.scenarios.scripted import ScriptedCall
 
 
@@ -39,8 +42,8 @@ def test_an_interrupted_answer_is_remembered_as_far_as_it_was_heard() -> None:
     heard = outcome.history[1]["content"].split()
     assert heard and line.startswith(" ".join(heard))
     assert abs(len(heard) - (first[1] - first[0]) / 0.4) <= 1
-    assert outcome.history[2]["content"] == "no, the car."
-    assert outcome.history[3]["content"] == "Ah, the car."
+    assert outcome.history[2] == {"role": "system", "content": INTERRUPTED_NOTE}
+    assert [m["content"] for m in outcome.history[3:]] == ["no, the car.", "Ah, the car."]
     assert second[0] > 4.8
 
 
@@ -108,6 +111,31 @@ def test_silence_from_the_model_becomes_an_apology() -> None:
     assert outcome.agent_speaks_at()
 
 
+def test_a_dead_model_is_asked_again_while_the_caller_hears_why() -> None:
+    call = ScriptedCall()
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says(DEAD)
+    call.agent_says("Yes I am.")
+
+    outcome = call.run(lasting_s=12.0)
+
+    spoken = [m["content"] for m in outcome.history if m["role"] == "assistant"]
+    assert spoken == [Lines().lost, "Yes I am."]
+    assert len(outcome.asked) == 2
+
+
+def test_a_model_that_stays_dead_is_given_up_aloud() -> None:
+    call = ScriptedCall()
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    for _ in range(3):
+        call.agent_says(DEAD)
+
+    outcome = call.run(lasting_s=18.0)
+
+    spoken = [m["content"] for m in outcome.history if m["role"] == "assistant"]
+    assert spoken == [Lines().lost, Lines().give_up]
+
+
 def test_a_late_model_is_bridged_by_a_filler() -> None:
     call = ScriptedCall(first_token_s=6.0)
     call.user_says("are you there?", start_s=0.5, end_s=1.5)
@@ -115,7 +143,7 @@ def test_a_late_model_is_bridged_by_a_filler() -> None:
 
     outcome = call.run(lasting_s=14.0)
 
-    assert outcome.agent_speaks_at()[0][0] < 1.5 + 0.36 + 4.0 + 0.2
+    assert outcome.agent_speaks_at()[0][0] < 1.5 + 0.36 + 1.5 + 0.2
     assert outcome.history[1]["content"].endswith("Yes I am.")
 
 
