@@ -1,16 +1,17 @@
-"""Cuts Kokoro's ONNX graph in two, so that a clause can be heard before all of it is decoded.
+"""Cuts the graphs of both tiers of the voice in two, so that a clause is heard while it is decoded.
 
-The export is one graph from tokens to audio. Its first part (text encoder, durations, pitch) costs
-a twentieth of the work; the second, the decoder, is convolutional but for two things, which are
-changed here so that it can run on any window of a clause and give what the whole would have given:
+Each export is one graph from tokens to sound. Its first part (text, durations, pitch) is a small
+share of the work; the second, the decoder, is convolutional and can run on any window of a clause.
+The student's can as it is. The decoder of full Kokoro has two things that look at the whole clause,
+which are changed here so that a window gives what the whole would have given:
 
-- Its 54 instance normalisations take mean and variance over the whole clause. For one voice these
+- Its 54 instance normalisations take mean and variance over the whole clause. For one style these
   hardly change from clause to clause; they become constants, measured on calibration clauses.
   Without this a window of half a second is 2 to 4 dB off and sounds like another recording.
 - The phase of its pitch harmonics runs on from the first frame. It becomes an input.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from agent.audio.chunk import Float32Array
 from agent.errors import MissingModelError
 
-PROSODY = "prosody.onnx"
-DECODER = "decoder.onnx"
-
-STYLE_WIDTH = 256
-
-# The export's own names for the values between its parts.
+# The exports' own names for the values between their parts.
 _FEATURES = "/encoder/MatMul_1_output_0"
 _PITCH = "/encoder/Reshape_output_0"
 _ENERGY = "/encoder/Reshape_1_output_0"
@@ -39,25 +35,34 @@ _NAMES = {
     _ENERGY: "energy",
     _DURATIONS: "durations",
 }
+_STUDENT_NAMES = {
+    "/Gather_32_output_0": "features",
+    "f0": "pitch",
+    "/Mul_62_output_0": "energy",
+    "/Cast_32_output_0": "durations",
+    "ids": "tokens",
+}
+_SPECTRUM = ("lh", "theta", "ln", "lr", "phi")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Kokoro in two graphs.
+    """A voice in two graphs.
 
     Attributes:
-        prosody: ``tokens`` int64 (1, n), ``style`` float32 (1, 256) and ``speed`` float32 (1,) to
-            ``features`` float32 (1, 512, t), ``pitch`` and ``energy`` float32 (1, 2t) and
-            ``durations`` int64 (n,), where t, their sum, counts steps of 25 ms.
-        decoder: any window of features, pitch and energy, ``style`` and ``phase`` float32
-            (1, 1, 9) to ``audio`` float32 (600t,) at 24 kHz.
+        prosody: ``tokens`` int64 (1, n) and ``speed`` float32 (1,), for Kokoro also ``style``
+            float32 (1, 256), to ``features`` float32 (1, c, t), ``pitch`` and ``energy`` float32
+            (1, 2t) and ``durations`` int64 (n,), whose sum t counts steps of 25 ms.
+        decoder: Any window of features, pitch and energy. Kokoro's also takes ``style`` and
+            ``phase`` float32 (1, 1, 9) and gives ``audio`` float32 (600t,) at 24 kHz; the
+            student's gives the five parts of a spectrum, each float32 (1, 601, 2t).
     """
 
     prosody: ModelProto
     decoder: ModelProto
 
 
-def split(source: Path, style: Float32Array, calibration: Sequence[Sequence[int]]) -> Split:
+def split_kokoro(source: Path, style: Float32Array, calibration: Sequence[Sequence[int]]) -> Split:
     """Cut the graph and fix the decoder's statistics for one style.
 
     Args:
@@ -68,37 +73,59 @@ def split(source: Path, style: Float32Array, calibration: Sequence[Sequence[int]
     Raises:
         MissingModelError: The file is not the export this was written for.
     """
-    whole = onnx.load(source)
-    produced = {output for node in whole.graph.node for output in node.output}
-    if absent := {*_NAMES, _HARMONICS} - produced:
-        raise MissingModelError(
-            f"{source} is another export of Kokoro (no {min(absent)}); "
-            "run: duplex models fetch kokoro-82m"
-        )
+    whole = _load(source, [*_NAMES, _HARMONICS], "kokoro-82m")
     inputs = {value.name: value for value in whole.graph.input}
-    prosody = _part(whole, list(inputs.values()), [_FEATURES, _PITCH, _ENERGY, _DURATIONS])
-    between = [
-        _float_value(_FEATURES, [1, 512, "t"]),
-        _float_value(_PITCH, [1, "2t"]),
-        _float_value(_ENERGY, [1, "2t"]),
-    ]
-    decoder = _part(whole, [*between, inputs["style"]], ["audio"])
-    _rename(prosody)
-    _rename(decoder)
+    prosody = _part(whole, list(inputs.values()), _values(_NAMES))
+    between = _values((_FEATURES, _PITCH, _ENERGY))
+    decoder = _part(whole, [*between, inputs["style"]], list(whole.graph.output))
+    _rename(prosody, _NAMES)
+    _rename(decoder, _NAMES)
     _take_phase_from_input(decoder)
     _fix_statistics(decoder, _measure_statistics(prosody, decoder, style, calibration))
     return Split(prosody, decoder)
 
 
-def _part(whole: ModelProto, inputs: list[ValueInfoProto], outputs: Sequence[str]) -> ModelProto:
+def split_student(source: Path) -> Split:
+    """Cut the student's graph, ``hibari.onnx``; the file is not changed.
+
+    Raises:
+        MissingModelError: The file is not the export this was written for.
+    """
+    whole = _load(source, list(_STUDENT_NAMES), "kokoro-student")
+    features, pitch, energy, durations, _ = _STUDENT_NAMES
+    prosody = _part(
+        whole,
+        list(whole.graph.input),
+        [*_values((features, pitch, energy)), _value(durations, TensorProto.INT64)],
+    )
+    spectrum = [value for value in whole.graph.output if value.name in _SPECTRUM]
+    decoder = _part(whole, _values((features, pitch, energy)), spectrum)
+    _rename(prosody, _STUDENT_NAMES)
+    _rename(decoder, _STUDENT_NAMES)
+    return Split(prosody, decoder)
+
+
+def _load(source: Path, expected: Collection[str], model: str) -> ModelProto:
+    whole = onnx.load(source)
+    known = {output for node in whole.graph.node for output in node.output}
+    known |= {value.name for value in whole.graph.input}
+    if absent := set(expected) - known:
+        raise MissingModelError(
+            f"{source} is another export than expected (it has no {min(absent)}); "
+            f"run: duplex models fetch {model}"
+        )
+    return whole
+
+
+def _part(
+    whole: ModelProto, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto]
+) -> ModelProto:
     """The nodes and weights between these values, in the order of the whole graph."""
     graph = whole.graph
-    nodes = _needed(graph.node, outputs, {value.name for value in inputs})
+    nodes = _needed(graph.node, [value.name for value in outputs], {value.name for value in inputs})
     used = {name for node in nodes for name in node.input}
     weights = [weight for weight in graph.initializer if weight.name in used]
-    types = {value.name: value for value in graph.output}
-    given = [types.get(name) or _value_of(name) for name in outputs]
-    part = helper.make_graph(nodes, "kokoro", inputs, given, weights)
+    part = helper.make_graph(nodes, "voice", inputs, outputs, weights)
     return helper.make_model(part, opset_imports=whole.opset_import, ir_version=whole.ir_version)
 
 
@@ -118,22 +145,27 @@ def _needed(
     return [node for index, node in enumerate(nodes) if index in kept]
 
 
-def _value_of(name: str) -> ValueInfoProto:
-    element = TensorProto.INT64 if name == _DURATIONS else TensorProto.FLOAT
-    return helper.make_tensor_value_info(name, element, None)
+def _values(names: Iterable[str]) -> list[ValueInfoProto]:
+    return [
+        _value(name, TensorProto.INT64 if name == _DURATIONS else TensorProto.FLOAT)
+        for name in names
+    ]
 
 
-def _float_value(name: str, shape: list[int | str]) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+def _value(
+    name: str, element: int = TensorProto.FLOAT, shape: Sequence[int | str] | None = None
+) -> ValueInfoProto:
+    # Without a shape: lengths differ between clauses, and the runtime infers the rest.
+    return helper.make_tensor_value_info(name, element, shape)
 
 
-def _rename(model: ModelProto) -> None:
+def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
     graph = model.graph
     for node in graph.node:
-        node.input[:] = [_NAMES.get(name, name) for name in node.input]
-        node.output[:] = [_NAMES.get(name, name) for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
     for value in (*graph.input, *graph.output):
-        value.name = _NAMES.get(value.name, value.name)
+        value.name = names.get(value.name, value.name)
 
 
 def _take_phase_from_input(decoder: ModelProto) -> None:
@@ -147,7 +179,7 @@ def _take_phase_from_input(decoder: ModelProto) -> None:
             nodes.append(helper.make_node("Add", ["running_phase", "phase"], [_HARMONICS]))
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.input.append(_float_value("phase", [1, 1, 9]))
+    graph.input.append(_value("phase", shape=[1, 1, 9]))
 
 
 def _statistics(decoder: ModelProto) -> list[NodeProto]:
@@ -164,7 +196,7 @@ def _measure_statistics(
     names = [node.output[0] for node in _statistics(decoder)]
     measuring = ModelProto()
     measuring.CopyFrom(decoder)
-    measuring.graph.output.extend(_value_of(name) for name in names)
+    measuring.graph.output.extend(_values(names))
     front, back = _open(prosody), _open(measuring)
     sums: dict[str, Float32Array] = {}
     total = 0

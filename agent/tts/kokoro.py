@@ -1,29 +1,24 @@
-"""Kokoro-82M, the full voice: a clause is heard while its rest is still being decoded."""
+"""Kokoro-82M, the full voice."""
 
-import hashlib
-import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from agent.audio.chunk import Float32Array, to_int16
+from agent.audio.chunk import Float32Array
 from agent.errors import MissingModelError
 from agent.models import store
 from agent.tts.graph import open_graph
-from agent.tts.pauses import pause_after, trim_end, trim_start
-from agent.tts.phonemes import Pronunciation, cut, phoneme_ids, shared_phonemiser
-from agent.tts.speech import Speech, SpokenWord
-from agent.tts.timing import STEPS_PER_SECOND, shift, word_times
-from agent.tts.windows import Joiner, Window, plan_windows
+from agent.tts.phonemes import phoneme_ids, shared_phonemiser
+from agent.tts.prepared import DECODER, PROSODY, prepared
+from agent.tts.speech import Speech
+from agent.tts.streaming import SAMPLE_RATE, SAMPLES_PER_STEP, PredictedClause, stream
+from agent.tts.windows import Window
 
-SAMPLE_RATE = 24_000
-SAMPLES_PER_STEP = SAMPLE_RATE // STEPS_PER_SECOND
+if TYPE_CHECKING:
+    from agent.models.kokoro_graph import Split
 
 LONGEST_RUN = 400
 """Phonemes of one run of the prosody model, whose positions end at 510."""
@@ -39,12 +34,7 @@ _CALIBRATION = (
 )
 """Clauses as an agent says them, over which the decoder's statistics are measured."""
 
-_RECIPE = "1"
-"""Changes when the files made from the same export would differ."""
-
 _HARMONICS = np.arange(1, 10)
-_SOFT_ONSET_STEPS = 4
-"""Sounds begin up to 75 ms before the duration model says."""
 
 
 class KokoroVoice:
@@ -64,9 +54,9 @@ class KokoroVoice:
         self._voice = voice
         self._style = _read_style(directory, voice)
         self._phonemise = shared_phonemiser()
-        prepared = prepare(directory, voice)
-        self._prosody = open_graph(prepared / "prosody.onnx")
-        self._decoder = open_graph(prepared / "decoder.onnx", threads=_decoder_threads())
+        graphs = prepare(directory, voice)
+        self._prosody = open_graph(graphs / PROSODY)
+        self._decoder = open_graph(graphs / DECODER, threads=_decoder_threads())
 
     @property
     def name(self) -> str:
@@ -80,69 +70,38 @@ class KokoroVoice:
 
     def speak(self, clause: str) -> Iterator[Speech]:
         """Synthesise one clause, window by window."""
-        pieces = [p for p in cut(self._phonemise(clause), LONGEST_RUN) if p.phonemes]
-        for piece in pieces:
-            yield from self._stream(
-                piece, pause_after(clause if piece is pieces[-1] else piece.phonemes)
-            )
+        return stream(clause, self._phonemise, self._predict, LONGEST_RUN)
 
-    def _stream(self, piece: Pronunciation, pause_s: float) -> Iterator[Speech]:
-        clause = self._predict(piece)
-        ends = np.cumsum(clause.durations)
-        # What the pads and closing signs give is silence: neither decoded nor heard.
-        start = max(0, int(ends[0]) - _SOFT_ONSET_STEPS)
-        last_phoneme = max((word.end for word in piece.words), default=len(piece.phonemes))
-        limit = clause.features.shape[2]
-        end = min(limit, int(ends[last_phoneme]) + math.ceil(pause_s * STEPS_PER_SECOND))
-        words = list(word_times(piece.words, clause.durations))
-        joiner = Joiner(SAMPLES_PER_STEP)
-        for window in plan_windows(start, end, limit):
-            pcm = to_int16(joiner.push(window, self._decode(clause, window)))
-            is_last = window.end == end
-            begun, words = _begun_before(window.end, words, is_last)
-            speech = Speech(pcm, SAMPLE_RATE, shift(begun, -window.start / STEPS_PER_SECOND))
-            if is_last:
-                speech = trim_end(speech, pause_s)
-            yield trim_start(speech) if window.start == start else speech
-
-    def _predict(self, piece: Pronunciation) -> "_Clause":
+    def _predict(self, phonemes: str) -> PredictedClause:
         inputs = {
-            "tokens": np.array([phoneme_ids(piece.phonemes)], np.int64),
+            "tokens": np.array([phoneme_ids(phonemes)], np.int64),
             "style": self._style,
             "speed": np.ones(1, np.float32),
         }
         outputs = ["features", "pitch", "energy", "durations"]
         features, pitch, energy, durations = self._prosody.run(outputs, inputs)
-        return _Clause(features, pitch, energy, durations, _phases(pitch[0]))
+        phases = harmonic_phases(pitch[0])
 
-    def _decode(self, clause: "_Clause", window: Window) -> Float32Array:
-        steps = slice(window.run_start, window.run_end)
-        frames = slice(2 * steps.start, 2 * steps.stop)
-        inputs = {
-            "features": clause.features[:, :, steps],
-            "pitch": clause.pitch[:, frames],
-            "energy": clause.energy[:, frames],
-            "style": self._style,
-            "phase": clause.phases[frames.start],
-        }
-        audio: Float32Array = self._decoder.run(["audio"], inputs)[0]
-        flat: Float32Array = audio.reshape(-1)
-        return flat
+        def decode(window: Window) -> Float32Array:
+            frames = slice(2 * window.run_start, 2 * window.run_end)
+            (audio,) = self._decoder.run(
+                ["audio"],
+                {
+                    "features": features[:, :, window.run_start : window.run_end],
+                    "pitch": pitch[:, frames],
+                    "energy": energy[:, frames],
+                    "style": self._style,
+                    "phase": phases[frames.start],
+                },
+            )
+            samples: Float32Array = audio.reshape(-1)
+            return samples
 
-
-@dataclass(frozen=True, slots=True)
-class _Clause:
-    """What the prosody model says of a clause; shapes as in `kokoro_graph.Split`."""
-
-    features: Float32Array
-    pitch: Float32Array
-    energy: Float32Array
-    durations: npt.NDArray[np.int64]
-    phases: Float32Array
+        return PredictedClause(durations, decode)
 
 
-def _phases(pitch: Float32Array) -> Float32Array:
-    """Phase of each harmonic before each frame, as the decoder sums it.
+def harmonic_phases(pitch: Float32Array) -> Float32Array:
+    """Phase of each harmonic before each frame, as the decoder sums it. Pure.
 
     Args:
         pitch: Shape (frames,), in Hz, 80 frames a second.
@@ -158,21 +117,8 @@ def _phases(pitch: Float32Array) -> Float32Array:
     return phases[:, None, None]
 
 
-def _begun_before(
-    step: int, words: list[SpokenWord], is_last: bool
-) -> tuple[list[SpokenWord], list[SpokenWord]]:
-    limit_s = math.inf if is_last else step / STEPS_PER_SECOND
-    count = sum(word.start_s < limit_s for word in words)
-    return words[:count], words[count:]
-
-
-def _decoder_threads() -> int:
-    # Half the cores are left to the recogniser and the language model; past four nothing is won.
-    return max(1, min(4, (os.cpu_count() or 1) // 2))
-
-
 def prepare(model_dir: Path, voice: str = "af_heart") -> Path:
-    """Make the two graphs of `agent.models.kokoro_graph`, unless they are there.
+    """Make the two graphs the voice needs, unless they are there.
 
     Returns:
         The directory that holds them.
@@ -180,37 +126,21 @@ def prepare(model_dir: Path, voice: str = "af_heart") -> Path:
     Raises:
         MissingModelError: The weights are absent or of another export.
     """
-    target = store.home() / "prepared" / f"kokoro-82m-{voice}-{_fingerprint(model_dir, voice)}"
-    if target.is_dir():
-        return target
-    # Imported here: only this once does the agent need the onnx package.
-    import onnx
+    export, table = model_dir / "kokoro.onnx", model_dir / "voices" / f"{voice}.bin"
 
-    from agent.models import kokoro_graph
+    def make() -> "Split":
+        from agent.models.kokoro_graph import split_kokoro
 
-    phonemise = shared_phonemiser()
-    calibration = [phoneme_ids(phonemise(clause).phonemes) for clause in _CALIBRATION]
-    style = _read_style(model_dir, voice)
-    split = kokoro_graph.split(model_dir / "kokoro.onnx", style, calibration)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    onnx.save(split.prosody, making / kokoro_graph.PROSODY)
-    onnx.save(split.decoder, making / kokoro_graph.DECODER)
-    try:
-        # Whole or not at all: another process may be making the same.
-        making.rename(target)
-    except OSError:
-        shutil.rmtree(making)
-    return target
+        phonemise = shared_phonemiser()
+        calibration = [phoneme_ids(phonemise(clause).phonemes) for clause in _CALIBRATION]
+        return split_kokoro(export, _read_style(model_dir, voice), calibration)
+
+    return prepared(f"kokoro-82m-{voice}", [export, table], make)
 
 
-def _fingerprint(model_dir: Path, voice: str) -> str:
-    stamps = [_RECIPE]
-    for path in (model_dir / "kokoro.onnx", model_dir / "voices" / f"{voice}.bin"):
-        if not path.is_file():
-            raise MissingModelError(f"{path} is missing; run: duplex models fetch kokoro-82m")
-        stamps.append(f"{path.stat().st_size} {path.stat().st_mtime_ns}")
-    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:12]
+def _decoder_threads() -> int:
+    # Half the cores are left to the recogniser and the language model; past four nothing is won.
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 def _read_style(model_dir: Path, voice: str) -> Float32Array:

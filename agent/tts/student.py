@@ -1,29 +1,34 @@
 """Kokoro's distilled student: the same voice at a sixtieth of the work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.audio.chunk import to_int16
+from agent.audio.chunk import Float32Array
 from agent.models import store
-from agent.tts.graph import Element, open_graph
-from agent.tts.pauses import pause_after, trim_end, trim_start
-from agent.tts.phonemes import Pronunciation, cut, phoneme_ids, shared_phonemiser
+from agent.tts.graph import open_graph
+from agent.tts.phonemes import phoneme_ids, shared_phonemiser
+from agent.tts.prepared import DECODER, PROSODY, prepared
 from agent.tts.speech import Speech
-from agent.tts.timing import word_times
+from agent.tts.streaming import SAMPLE_RATE, PredictedClause, stream
+from agent.tts.windows import Window
 
-SAMPLE_RATE = 24_000
+if TYPE_CHECKING:
+    from agent.models.kokoro_graph import Split
 
-LONGEST_RUN = 200
-"""Phonemes synthesised at once: some 12 s of speech, all of a clause of usual length."""
+LONGEST_RUN = 400
+"""Phonemes synthesised at once, the longest sentence its maker allows."""
 
-_DURATIONS = "/Cast_32_output_0"
-"""The graph's own name for its predicted durations: int64, steps of 25 ms per input id."""
+_SPECTRUM = ["lh", "theta", "ln", "lr", "phi"]
+_FRAME_SAMPLES = 300
+_LOUDEST = 7.0
+"""Log magnitude at which the network's own training clipped."""
 
 
 class StudentVoice:
-    """Speaks with the student. One is shared by all sessions and may be used by several at once."""
+    """Speaks with the student. One is shared by all sessions, used by several at once."""
 
     def __init__(self, model_dir: Path | None = None, seed: int = 0) -> None:
         """Load the weights.
@@ -36,7 +41,9 @@ class StudentVoice:
             MissingModelError: The weights are absent or damaged.
         """
         directory = model_dir or store.locate("kokoro-student")
-        self._session = open_graph(directory / "hibari.onnx", {_DURATIONS: Element.INT64})
+        graphs = prepare(directory)
+        self._prosody = open_graph(graphs / PROSODY)
+        self._decoder = open_graph(graphs / DECODER)
         self._phonemise = shared_phonemiser()
         self._seed = seed
 
@@ -51,22 +58,97 @@ class StudentVoice:
         return SAMPLE_RATE
 
     def speak(self, clause: str) -> Iterator[Speech]:
-        """Synthesise one clause; a text without anything to say gives nothing."""
-        pieces = [p for p in cut(self._phonemise(clause), LONGEST_RUN) if p.phonemes]
-        for piece in pieces:
-            pause_s = pause_after(clause if piece is pieces[-1] else piece.phonemes)
-            yield trim_end(trim_start(self._synthesise(piece)), pause_s)
+        """Synthesise one clause, window by window."""
+        return stream(clause, self._phonemise, self._predict, LONGEST_RUN)
 
-    def _synthesise(self, piece: Pronunciation) -> Speech:
-        from hibari import dsp
-
+    def _predict(self, phonemes: str) -> PredictedClause:
         inputs = {
-            "ids": np.array([phoneme_ids(piece.phonemes)], np.int64),
+            "tokens": np.array([phoneme_ids(phonemes)], np.int64),
             "speed": np.ones(1, np.float32),
         }
-        durations, *spectrum = self._session.run(
-            [_DURATIONS, "lh", "theta", "ln", "lr", "phi", "f0"], inputs
-        )
-        signal = dsp.synth(*(part[0] for part in spectrum), np.random.default_rng(self._seed))
-        words = word_times(piece.words, durations)
-        return Speech(to_int16(signal.astype(np.float32)), SAMPLE_RATE, words)
+        outputs = ["features", "pitch", "energy", "durations"]
+        features, pitch, energy, durations = self._prosody.run(outputs, inputs)
+
+        def decode(window: Window) -> Float32Array:
+            frames = slice(2 * window.run_start, 2 * window.run_end)
+            spectrum = self._decoder.run(
+                _SPECTRUM,
+                {
+                    "features": features[:, :, window.run_start : window.run_end],
+                    "pitch": pitch[:, frames],
+                    "energy": energy[:, frames],
+                },
+            )
+            noise = np.random.default_rng((self._seed, window.run_start))
+            # The harmonics' phase runs on from the clause's first frame.
+            pulses = _pulses(pitch[0, : frames.stop])[frames.start * _FRAME_SAMPLES :]
+            return _waveform([part[0] for part in spectrum], pulses, noise)
+
+        return PredictedClause(durations, decode)
+
+
+def _pulses(pitch: Float32Array) -> Float32Array:
+    from hibari import dsp
+
+    pulses: Float32Array = dsp.pulses(pitch)
+    return pulses
+
+
+def _waveform(
+    spectrum: Sequence[Float32Array], pulses: Float32Array, noise: np.random.Generator
+) -> Float32Array:
+    """Sum the network's three branches and invert the spectrum.
+
+    Harmonics: the pulses' spectrum, scaled and turned. Noise: random, scaled. The rest: magnitudes
+    and phases as they are.
+
+    Args:
+        spectrum: Log magnitude and turn of the harmonics, log magnitude of the noise, log magnitude
+            and phase of the rest, each shape (601, frames).
+        pulses: Shape (300 * frames,), 24 kHz.
+        noise: Where the noise comes from.
+    """
+    from hibari import dsp
+
+    loud, turn, noise_loud, rest_loud, rest_phase = spectrum
+    bins, frames = loud.shape
+    random = noise.standard_normal((2, bins, frames), np.float32)
+    total = dsp.stft(pulses, frames) * _polar(loud, np.float32(np.pi) * np.tanh(turn))
+    total += _magnitude(noise_loud) * (random[0] + 1j * random[1])
+    total += _polar(rest_loud, rest_phase)
+    samples: Float32Array = dsp.ola(total.astype(np.complex64))
+    return samples
+
+
+def _magnitude(log: Float32Array) -> Float32Array:
+    magnitude: Float32Array = np.exp(np.minimum(log, _LOUDEST))
+    return magnitude
+
+
+def _polar(
+    log: Float32Array, angle: Float32Array
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.complex64]]":
+    result = np.empty(log.shape, np.complex64)
+    magnitude = _magnitude(log)
+    np.multiply(np.cos(angle), magnitude, out=result.real)
+    np.multiply(np.sin(angle), magnitude, out=result.imag)
+    return result
+
+
+def prepare(model_dir: Path) -> Path:
+    """Make the two graphs the voice needs, unless they are there.
+
+    Returns:
+        The directory that holds them.
+
+    Raises:
+        MissingModelError: The weights are absent or of another export.
+    """
+    export = model_dir / "hibari.onnx"
+
+    def make() -> "Split":
+        from agent.models.kokoro_graph import split_student
+
+        return split_student(export)
+
+    return prepared("kokoro-student", [export], make)

@@ -10,6 +10,7 @@ import jiwer
 import numpy as np
 import pytest
 import soxr
+from anyascii import anyascii
 
 from agent.asr.moonshine import Moonshine
 from agent.audio.chunk import Int16Array, to_float
@@ -186,13 +187,14 @@ def test_two_hundred_rare_names_are_all_voiced(student: Voice):
         pcm, words = said(student, f"{name}.")
         length_s = words[0].end_s - words[0].start_s
         assert level_db(pcm) > -40, name
-        assert 0.15 < length_s < 0.35 + 0.16 * max(4, len(_letters(name))), (name, length_s)
+        assert 0.15 < length_s < _longest_s(name), (name, length_s)
 
 
-def _letters(name: str) -> str:
-    from anyascii import anyascii
-
-    return anyascii(name)
+def _longest_s(name: str) -> float:
+    letters = anyascii(name)
+    # Arabic and Hebrew write no vowels: such names are spelled out, a third of a second a letter.
+    is_spelled = not re.search("[aeiouy]", letters.lower())
+    return 0.35 + (0.35 if is_spelled else 0.16) * max(4, len(letters))
 
 
 def test_no_rare_name_is_dropped_inside_a_sentence(student: Voice):
