@@ -29,11 +29,16 @@ class Listening(FrameProcessor):
         self.muted = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Turn input audio into hops; pass everything on."""
+        """Turn input audio into hops; pass everything else on.
+
+        Audio goes no further: fifty frames a second through every processor behind would cost
+        more than all decisions together.
+        """
         await super().process_frame(frame, direction)
-        await self.push_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame):
             await self._listen(self._to_clock_rate(frame))
+        else:
+            await self.push_frame(frame, direction)
 
     def _to_clock_rate(self, frame: InputAudioRawFrame) -> Int16Array:
         whole = len(frame.audio) // (2 * frame.num_channels) * frame.num_channels

@@ -80,13 +80,15 @@ class TurnTaking(FrameProcessor):
             self._scoring = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Turn frames into evidence; pass everything on."""
+        """Turn hops and hypotheses into evidence, here where their way ends; pass on the rest."""
         await super().process_frame(frame, direction)
         match frame:
             case HopFrame():
                 await self._on_hop(frame)
+                return
             case HypothesisFrame():
                 await self._on_hypothesis(frame.hypothesis)
+                return
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
                 await self._on_agent(isinstance(frame, BotStartedSpeakingFrame))
         await self.push_frame(frame, direction)
