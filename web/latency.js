@@ -56,14 +56,15 @@ export class Latency {
   /** @param {TurnEvent} event */
   show(event) {
     const total = event.stages.voice_to_voice_s;
-    if (typeof total === "number") this._totals.push(total);
+    // The greeting answers nobody, and an answer that was cut before its first sound took no time.
+    if (typeof total !== "number") return;
+    this._totals.push(total);
     if (!this._body.isConnected)
       this._container.replaceChildren(this._headline(), makeNote(), this._table());
     this._last.textContent = `${format(total)} s`;
     const count = this._totals.length;
-    this._summary.textContent = count
-      ? `median ${format(median(this._totals))} s over ${count} ${count === 1 ? "turn" : "turns"}`
-      : "";
+    const turns = count === 1 ? "turn" : "turns";
+    this._summary.textContent = `median ${format(median(this._totals))} s over ${count} ${turns}`;
     this._body.prepend(this._row(event));
     while (this._body.rows.length > MAX_ROWS) this._body.rows[MAX_ROWS].remove();
   }

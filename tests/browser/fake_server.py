@@ -166,4 +166,4 @@ def wait_until(condition: Callable[[], bool], what: str, limit_s: float = 15.0) 
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {limit_s} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)

@@ -75,6 +75,12 @@
     },
     /** Samples recorded so far. */
     length: (name) => tracks[name].reduce((sum, packet) => sum + packet.length, 0),
+    /** Share of the last seconds in which the voice was audible, by packets of 20 ms. */
+    voiced(name, seconds) {
+      const recent = tracks[name].slice(-seconds * 50);
+      const audible = recent.filter((packet) => packet.some((sample) => Math.abs(sample) > 600));
+      return audible.length / (seconds * 50);
+    },
     /** Everything recorded, PCM16 mono at RATE, as base64. */
     async take(name) {
       const blob = new Blob(tracks[name]);

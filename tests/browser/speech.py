@@ -66,6 +66,18 @@ def audible(pcm: Pcm) -> npt.NDArray[np.bool_]:
     return np.sqrt((windows**2).mean(axis=1)) > AUDIBLE
 
 
+def first_sound(pcm: Pcm) -> int:
+    """Sample at which something becomes audible, to 20 ms; all of them where nothing does."""
+    heard = np.flatnonzero(audible(pcm))
+    return int(heard[0]) * WINDOW if len(heard) else len(pcm)
+
+
+def last_sound(pcm: Pcm) -> int:
+    """Sample after which nothing is audible, to 20 ms; 0 where nothing ever is."""
+    heard = np.flatnonzero(audible(pcm))
+    return (int(heard[-1]) + 1) * WINDOW if len(heard) else 0
+
+
 def transcribe(pcm: Pcm) -> str:
     """What a listener understands of a 24 kHz recording."""
     sixteen = soxr.resample(pcm, RECORDED_RATE, 16_000).astype(np.int16)
