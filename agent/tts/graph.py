@@ -7,11 +7,11 @@ import onnxruntime as ort
 from agent.errors import MissingModelError
 
 
-def open_graph(path: Path, threads: int = 1) -> ort.InferenceSession:
+def open_graph(graph: Path | bytes, threads: int = 1) -> ort.InferenceSession:
     """Load a graph for the CPU.
 
     Args:
-        path: The ONNX file.
+        graph: The ONNX file, or what would be in it.
         threads: For one run. Two are slower than one for graphs as small as the student's.
 
     Raises:
@@ -23,8 +23,9 @@ def open_graph(path: Path, threads: int = 1) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except RuntimeError as error:
+        name = graph if isinstance(graph, Path) else "a graph in memory"
         raise MissingModelError(
-            f"{path} cannot be opened as a voice ({error}); run: duplex doctor"
+            f"{name} cannot be opened as a voice ({error}); run: duplex doctor"
         ) from error

@@ -12,7 +12,7 @@ from agent.errors import MissingModelError
 from agent.models import store
 from agent.tts.graph import open_graph
 from agent.tts.phonemes import phoneme_ids, shared_phonemiser
-from agent.tts.prepared import DECODER, PROSODY, prepared
+from agent.tts.prepared import Graphs, prepared
 from agent.tts.speech import Speech
 from agent.tts.streaming import SAMPLE_RATE, SAMPLES_PER_STEP, PredictedClause, stream
 from agent.tts.windows import Window
@@ -55,8 +55,8 @@ class KokoroVoice:
         self._style = _read_style(directory, voice)
         self._phonemise = shared_phonemiser()
         graphs = prepare(directory, voice)
-        self._prosody = open_graph(graphs / PROSODY)
-        self._decoder = open_graph(graphs / DECODER, threads=_decoder_threads())
+        self._prosody = open_graph(graphs.prosody)
+        self._decoder = open_graph(graphs.decoder, threads=_decoder_threads())
 
     @property
     def name(self) -> str:
@@ -117,11 +117,8 @@ def harmonic_phases(pitch: Float32Array) -> Float32Array:
     return phases[:, None, None]
 
 
-def prepare(model_dir: Path, voice: str = "af_heart") -> Path:
+def prepare(model_dir: Path, voice: str = "af_heart") -> Graphs:
     """Make the two graphs the voice needs, unless they are there.
-
-    Returns:
-        The directory that holds them.
 
     Raises:
         MissingModelError: The weights are absent or of another export.

@@ -4,8 +4,11 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from loguru import logger
 
 from agent.errors import MissingModelError
 from agent.models import store
@@ -13,18 +16,23 @@ from agent.models import store
 if TYPE_CHECKING:
     from agent.models.kokoro_graph import Split
 
-PROSODY = "prosody.onnx"
-DECODER = "decoder.onnx"
-
 _RECIPE = "2"
 """Changes when the files made from the same export would differ."""
 
 
-def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) -> Path:
-    """Give the directory that holds a voice's two graphs; make them if they are not there.
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """A voice's two graphs: files, or their content where no file can be kept."""
+
+    prosody: Path | bytes
+    decoder: Path | bytes
+
+
+def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) -> Graphs:
+    """Give a voice's two graphs; make them if they are not there.
 
     Args:
-        name: Of the directory.
+        name: Of the directory they are kept in.
         sources: Files the graphs are made of; other files of these names, other graphs.
         make: Makes them.
 
@@ -32,22 +40,33 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
         MissingModelError: A source is absent.
     """
     target = store.home() / "prepared" / f"{name}-{_fingerprint(sources)}"
+    files = Graphs(target / "prosody.onnx", target / "decoder.onnx")
     if target.is_dir():
-        return target
+        return files
     split = make()
-    # Imported here: only this once does the agent need the onnx package.
-    import onnx
+    try:
+        _keep(split, target)
+    except OSError as error:
+        logger.warning(
+            "{} is made anew at each start, for {} cannot be written: {}", name, target, error
+        )
+        return Graphs(split.prosody.SerializeToString(), split.decoder.SerializeToString())
+    return files
 
+
+def _keep(split: "Split", target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    onnx.save(split.prosody, making / PROSODY)
-    onnx.save(split.decoder, making / DECODER)
     try:
-        # Whole or not at all: another process may be making the same.
+        (making / "prosody.onnx").write_bytes(split.prosody.SerializeToString())
+        (making / "decoder.onnx").write_bytes(split.decoder.SerializeToString())
+        # Whole or not at all: a crash leaves nothing that could be taken for the graphs.
         making.rename(target)
     except OSError:
-        shutil.rmtree(making)
-    return target
+        shutil.rmtree(making, ignore_errors=True)
+        # Another process was faster and made the same.
+        if not target.is_dir():
+            raise
 
 
 def _fingerprint(sources: Sequence[Path]) -> str:

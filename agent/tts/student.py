@@ -10,7 +10,7 @@ from agent.audio.chunk import Float32Array
 from agent.models import store
 from agent.tts.graph import open_graph
 from agent.tts.phonemes import phoneme_ids, shared_phonemiser
-from agent.tts.prepared import DECODER, PROSODY, prepared
+from agent.tts.prepared import Graphs, prepared
 from agent.tts.speech import Speech
 from agent.tts.streaming import SAMPLE_RATE, PredictedClause, stream
 from agent.tts.windows import Window
@@ -42,8 +42,8 @@ class StudentVoice:
         """
         directory = model_dir or store.locate("kokoro-student")
         graphs = prepare(directory)
-        self._prosody = open_graph(graphs / PROSODY)
-        self._decoder = open_graph(graphs / DECODER)
+        self._prosody = open_graph(graphs.prosody)
+        self._decoder = open_graph(graphs.decoder)
         self._phonemise = shared_phonemiser()
         self._seed = seed
 
@@ -135,11 +135,8 @@ def _polar(
     return result
 
 
-def prepare(model_dir: Path) -> Path:
+def prepare(model_dir: Path) -> Graphs:
     """Make the two graphs the voice needs, unless they are there.
-
-    Returns:
-        The directory that holds them.
 
     Raises:
         MissingModelError: The weights are absent or of another export.

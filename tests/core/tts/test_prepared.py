@@ -1,0 +1,60 @@
+"""Graphs cut in two are made once and kept whole, or made anew where nothing can be kept."""
+
+import os
+from pathlib import Path
+
+import pytest
+from onnx import ModelProto, helper
+
+from agent.errors import MissingModelError
+from agent.models.kokoro_graph import Split
+from agent.tts.prepared import prepared
+
+
+def model(name: str) -> ModelProto:
+    return helper.make_model(helper.make_graph([], name, [], []))
+
+
+class Maker:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> Split:
+        self.calls += 1
+        return Split(model("prosody"), model("decoder"))
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DUPLEX_HOME", str(tmp_path / "home"))
+    source = tmp_path / "export.onnx"
+    source.write_bytes(b"weights")
+    return source
+
+
+def test_made_once(source: Path):
+    make = Maker()
+    first = prepared("voice", [source], make)
+    assert prepared("voice", [source], make) == first
+    assert make.calls == 1
+    assert isinstance(first.decoder, Path)
+    assert first.decoder.read_bytes() == model("decoder").SerializeToString()
+
+
+def test_another_export_is_made_anew(source: Path):
+    make = Maker()
+    prepared("voice", [source], make)
+    source.write_bytes(b"other weights")
+    prepared("voice", [source], make)
+    assert make.calls == 2
+
+
+def test_where_nothing_can_be_kept_the_graphs_come_in_memory(source: Path):
+    Path(os.environ["DUPLEX_HOME"]).write_text("a file where a folder should be")
+    graphs = prepared("voice", [source], Maker())
+    assert graphs.prosody == model("prosody").SerializeToString()
+
+
+def test_an_absent_source_is_named(source: Path):
+    with pytest.raises(MissingModelError, match=r"absent\.onnx"):
+        prepared("voice", [source.with_name("absent.onnx")], Maker())
