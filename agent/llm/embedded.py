@@ -25,9 +25,10 @@ _GOODBYE_S = 1.0
 
 _SPIN_COUNT = "1000"
 """Rounds an OpenMP thread spins at a barrier before it sleeps. The stock count is fastest on an
-idle machine, but here the recogniser and the voice want the same cores: a thread that spins then
-keeps the very thread it waits for from running, and decoding falls from 50 tokens a second to
-under one. With 1000 it keeps 22 beside two busy processes on two cores."""
+idle machine (54 tokens a second on two cores, against 47), but here the recogniser and the voice
+want the same cores: a thread that spins then keeps the very thread it waits for from running.
+Beside two busy processes decoding fell to between 0.4 and 14 tokens a second; with 1000 rounds it
+kept 22."""
 
 
 @dataclass(frozen=True, slots=True)
