@@ -22,6 +22,10 @@ class DecodeSchedule:
         """How many of the `offered` speech samples to take before asking `advance`."""
         return min(offered, self._left)
 
+    def comes_within(self, offered: int) -> bool:
+        """Whether one is due within the next `offered` speech samples."""
+        return offered >= self._left
+
     def advance(self, taken: int) -> bool:
         """Count `taken` speech samples, at most what `until_due` allowed; True when one is due."""
         self._left -= taken

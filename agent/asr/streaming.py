@@ -72,7 +72,9 @@ class Transcriber(Protocol):
 class StreamingMoonshine:
     """A `Recogniser` for one conversation, over weights that are shared.
 
-    Results depend on the audio and on which of it is called speech, never on how it was chunked.
+    Results depend on the audio and on which of it is called speech, never on how it was chunked, as
+    long as chunks are shorter than `partial_every_s`. One that is longer is a backlog: of the
+    readings due in it the newest is made, and those without which the window would not move.
     """
 
     def __init__(self, model: Transcriber, settings: StreamingSettings | None = None) -> None:
@@ -98,7 +100,7 @@ class StreamingMoonshine:
         self._pause_left = samples(self._settings.pause_s)
 
     def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
-        """Append audio; return the newest tentative hypothesis that fell due in it."""
+        """Append audio; return a tentative hypothesis if one fell due in it."""
         newest = None
         while len(pcm):
             until = self._schedule.until_due(len(pcm)) if is_speech else self._pause_left
@@ -106,7 +108,7 @@ class StreamingMoonshine:
             self._chunks.append(head)
             self._end_sample += len(head)
             if is_speech:
-                newest = self._hear(len(head)) or newest
+                newest = self._hear(len(head), len(pcm)) or newest
             else:
                 self._wait(len(head))
         return newest
@@ -124,10 +126,13 @@ class StreamingMoonshine:
             self.settle()
         return self._hypothesis(self._settled + self._open.words, is_final=True)
 
-    def _hear(self, taken: int) -> Hypothesis | None:
+    def _hear(self, taken: int, following: int) -> Hypothesis | None:
         self._is_settled = self._is_closed = False
         self._pause_left = samples(self._settings.pause_s)
-        return self._partial() if self._schedule.advance(taken) else None
+        if not self._schedule.advance(taken):
+            return None
+        is_stale = self._schedule.comes_within(following)
+        return None if is_stale and not self._is_window_full() else self._partial()
 
     def _wait(self, taken: int) -> None:
         self._pause_left -= taken
@@ -148,12 +153,15 @@ class StreamingMoonshine:
     def _partial(self) -> Hypothesis | None:
         earlier = self._open
         self._read()
-        if self._end_sample - self._window_start > samples(self._settings.window_s):
+        if self._is_window_full():
             self._move_window(earlier)
         words = showable(
             self._settled + self._open.words, self._end_sample, samples(self._settings.edge_s)
         )
         return self._hypothesis(words) if words else None
+
+    def _is_window_full(self) -> bool:
+        return self._end_sample - self._window_start > samples(self._settings.window_s)
 
     def _read(self) -> None:
         """Recognise the open window, with what is known of its text."""

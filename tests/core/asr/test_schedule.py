@@ -29,3 +29,12 @@ def test_nothing_is_due_before_the_first():
     assert schedule.until_due(100) == 1
     assert schedule.advance(1)
     assert schedule.until_due(100_000) == 4000
+
+
+def test_tells_whether_one_comes_within_what_follows():
+    schedule = DecodeSchedule(first=6400, every=4000)
+    assert not schedule.comes_within(6399)
+    assert schedule.comes_within(6400)
+    schedule.advance(6400)
+    assert not schedule.comes_within(3999)
+    assert schedule.comes_within(4000)
