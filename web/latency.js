@@ -5,14 +5,14 @@
  */
 
 /**
- * Stage, column heading, and what it means; the last is the answer itself. The answer is prepared
- * before it is decided that it may be heard, so the decision is the last but one.
+ * Stage, column heading, and what it means; the last is the answer itself. An answer may be
+ * prepared before it is decided that you had finished, so the times need not rise.
  */
 const STAGES = /** @type {const} */ ([
-  ["recognition_s", "Words", "Until your words were final"],
+  ["recognised_s", "Words", "Until your words were final"],
+  ["decided_s", "Decision", "Until it was decided that you had finished"],
   ["first_token_s", "Thought", "Until the language model's first word"],
   ["first_clause_s", "Clause", "Until its first clause was complete"],
-  ["decision_s", "Decision", "Until it was decided that you had finished"],
   ["voice_to_voice_s", "Voice", "Until the agent's first sound"],
 ]);
 

@@ -1,5 +1,7 @@
 /** The WebRTC link: the browser's own echo canceller, jitter buffer and loss concealment. */
 
+/** Addresses of this machine are found within milliseconds, or not at all. */
+const GATHER_TIMEOUT_MS = 1000;
 const ICE_TIMEOUT_MS = 5000;
 const OFFER_TIMEOUT_MS = 15000;
 /** The server takes a client as gone that has not pinged for 3 s. */
@@ -67,19 +69,23 @@ export class WebRtcLink {
 
   /**
    * Resolves when this machine has an address to offer. A machine without any network has only
-   * the loopback, which WebRTC does not use: found out before the server is bothered.
+   * the loopback, which WebRTC does not use, and Chromium then waits for a network without a
+   * word. Found out before the server is bothered.
    *
    * @returns {Promise<void>}
    */
   _firstCandidate() {
     return new Promise((resolve, reject) => {
+      const none = () => reject(new Error("This machine has no network for WebRTC."));
+      setTimeout(none, GATHER_TIMEOUT_MS);
       this._pc.onicecandidate = ({ candidate }) => {
-        if (candidate?.candidate) {
+        // The server's side speaks UDP only.
+        if (candidate?.candidate && candidate.protocol !== "tcp") {
           this._candidates.push(candidate);
           if (this._pcId) this._sendCandidates();
           resolve();
         } else if (!candidate) {
-          reject(new Error("This machine has no network for WebRTC."));
+          none();
         }
       };
     });

@@ -51,6 +51,7 @@ class FakeServer:
         self.audio = bytearray()
         self.sample_rate = 0
         self.connections = 0
+        self.offers = 0
         self._sockets: list[WebSocket] = []
         self._loop = asyncio.new_event_loop()
         self._server: uvicorn.Server | None = None
@@ -66,6 +67,7 @@ class FakeServer:
                 Route("/", self._index),
                 Route("/web/{name}", self._file),
                 Route("/api/status", self._status),
+                Route("/api/offer", self._offer, methods=["POST"]),
                 WebSocketRoute("/v1/stream", self._stream),
             ]
         )
@@ -137,6 +139,11 @@ class FakeServer:
 
     async def _status(self, _request: Request) -> Response:
         return JSONResponse(self.status, status_code=self.status_code)
+
+    async def _offer(self, _request: Request) -> Response:
+        """Refuse, as an installation without the WebRTC extra does."""
+        self.offers += 1
+        return Response("no WebRTC here", status_code=501)
 
     async def _stream(self, peer: WebSocket) -> None:
         await peer.accept()

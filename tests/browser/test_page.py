@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .conftest import OpenPage
+from .conftest import FAKE_MICROPHONE, Launcher, OpenPage
 from .fake_server import FakeServer, wait_until
 
 
@@ -128,12 +128,12 @@ def test_lanes_are_drawn(talking: Page, server: FakeServer) -> None:
 
 def test_latency_by_stage_and_median(talking: Page, server: FakeServer) -> None:
     for turn, total in ((1, 0.9), (2, 0.5), (3, 0.7)):
-        stages = {"decision_s": 0.3, "recognition_s": 0.1, "first_token_s": None}
+        stages = {"decided_s": 0.3, "recognised_s": 0.1, "first_token_s": None}
         server.say({"type": "turn", "turn": turn, "stages": stages | {"voice_to_voice_s": total}})
 
     expect(talking.locator(".headline")).to_have_text("0.70 smedian 0.70 s over 3 turns")
     newest = talking.locator(".turns tbody tr").first
-    assert newest.locator("td").all_inner_texts() == ["0.10", "–", "–", "0.30", "0.70"]
+    assert newest.locator("td").all_inner_texts() == ["0.10", "0.30", "–", "–", "0.70"]
 
 
 def test_typed_input_is_shown_once(talking: Page, server: FakeServer) -> None:
@@ -329,18 +329,31 @@ def test_ending_and_starting_again_keeps_the_words(talking: Page, server: FakeSe
 
 
 def test_webrtc_falls_back_when_it_cannot_connect(open_page: OpenPage, server: FakeServer) -> None:
-    # The fake server has no /api/offer, as an installation without the extra.
     server.status["webrtc"] = True
     page = open_page()
     page.get_by_role("button", name="Start talking").click()
     page.wait_for_selector("body[data-phase=live]")
     expect(page.locator("#transport-badge")).to_have_text("WebSocket")
+    assert server.offers == 1
+
+
+def test_without_a_network_the_socket_is_taken_at_once(
+    launch: Launcher, open_page: OpenPage, server: FakeServer
+) -> None:
+    # Leaves WebRTC without an address, as on a machine with nothing but the loopback.
+    isolated = launch(*FAKE_MICROPHONE, "--force-webrtc-ip-handling-policy=disable_non_proxied_udp")
+    server.status["webrtc"] = True
+    page = open_page(with_browser=isolated)
+    page.get_by_role("button", name="Start talking").click()
+    page.wait_for_selector("body[data-phase=live]")
+    expect(page.locator("#transport-badge")).to_have_text("WebSocket")
+    assert server.offers == 0
 
 
 def test_forced_webrtc_says_why_not(open_page: OpenPage) -> None:
     page = open_page("?transport=webrtc")
     page.get_by_role("button", name="Start talking").click()
-    expect(page.get_by_role("alert")).to_contain_text("The server refused the call (404).")
+    expect(page.get_by_role("alert")).to_contain_text("The server refused the call (501).")
 
 
 def test_every_control_is_reached_by_keyboard(open_page: OpenPage) -> None:
@@ -374,7 +387,7 @@ def test_no_sideways_scrolling_at_360(open_page: OpenPage, server: FakeServer, s
     server.say(
         said("user", "Donaudampfschifffahrtsgesellschaft" * 3, 1),
         said("assistant", "Yes.", 1, interrupted=True),
-        {"type": "turn", "turn": 100, "stages": {"voice_to_voice_s": 12.345, "decision_s": 1.5}},
+        {"type": "turn", "turn": 100, "stages": {"voice_to_voice_s": 12.345, "decided_s": 1.5}},
         {"type": "decision", "kind": "BACKCHANNEL", "at_s": 3599.9, "reason": "m" * 80},
         {"type": "error", "message": "x" * 60, "fix": "y" * 60},
     )
