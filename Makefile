@@ -16,7 +16,7 @@ serve: models ## set up, then serve the page on http://127.0.0.1:7860
 	$(BIN)/duplex serve
 
 test: .venv/dev models ## set up, then run every test
-	sh tools/system-packages.sh
+	sh tools/system-packages.sh test
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 
@@ -24,11 +24,18 @@ check: .venv/dev ## lint, types and the fast tests: about a minute
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q $(FAST) -m "not slow"
 
-.PHONY: lint
+constraints: ## pin what a clean environment resolves to now
+	rm -rf build/pins && $(PYTHON) -m venv build/pins
+	build/pins/bin/python -m pip install -q -e ".[webrtc,dev]"
+	{ echo "# What set-up installs, exactly. Made by 'make constraints' on a clean environment."; \
+	  build/pins/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+
+.PHONY: lint constraints
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m agent.models.licences >/dev/null
 
 setup: models ## everything `make serve` needs, without serving
 
@@ -41,6 +48,7 @@ models: .venv/run ## bring every weight, verified; resumes where it was stopped
 
 # The stamp's content is the set of extras, so WEBRTC=no after a full install is noticed.
 .venv/run: .venv/bin/python pyproject.toml constraints.txt
+	sh tools/system-packages.sh run
 	$(PIP) install --progress-bar on -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
 

@@ -1,5 +1,6 @@
 """`duplex doctor`: what is missing on this machine, and the fix for each."""
 
+import ctypes.util
 import importlib.util
 import platform
 import shutil
@@ -44,7 +45,7 @@ def examine(settings: Settings) -> int:
         Exit code: 0 when all that is needed is there.
     """
     broken = False
-    for check in (_python, _cpu, _models, _port, _sound, _webrtc, _disk):
+    for check in (_python, _cpu, _openmp, _models, _port, _sound, _webrtc, _disk):
         for finding in check(settings):
             mark = "ok     " if finding.is_fine else "MISSING" if finding.is_needed else "without"
             print(f"{mark} {finding.name}: {finding.detail}")
@@ -79,6 +80,12 @@ def _cpu(_settings: Settings) -> Iterator[Finding]:
         else ""
     )
     yield Finding("cpu", not missing, True, detail, fix)
+
+
+def _openmp(_settings: Settings) -> Iterator[Finding]:
+    found = sys.platform != "linux" or ctypes.util.find_library("gomp") is not None
+    fix = "" if found else "the embedded language model needs it: apt install libgomp1"
+    yield Finding("openmp", found, True, "found" if found else "libgomp.so.1 is missing", fix)
 
 
 def _cpu_flags() -> set[str] | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,12 +10,13 @@ from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
 from agent.errors import DuplexError
 from agent.llm.cores import physical_cores
-from agent.llm.embedded import EmbeddedServer, EmbeddedSettings, ServerEvent, ServerUp
+from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint, resolve
 from agent.llm.fallback import Fallback, FallbackSettings
 from agent.llm.sampling import Sampling, embedded_extra
 from agent.llm.warm import PromptWarmer
 from agent.llm.weights import find
+from agent.llm.window import ConversationWindow
 from agent.models.store import locate
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
@@ -26,6 +26,12 @@ from agent.tts.tier import open_voice
 from agent.turns.policy import PolicySettings, SilenceTable
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.silero import SileroModel
+
+_MOST_TOKENS = 3200
+"""Of conversation, in a context of 4096: the rest is for prompt, answer and wrong guesses."""
+
+_KEPT_TOKENS = 1200
+"""After trimming. They are read in anew, some seconds of work, so it must be rare."""
 
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -74,7 +80,7 @@ class Runtimes:
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
             fallback=self._fallback,
-            on_model_back=self._on_model_back if self._server else None,
+            is_model_ready=self._is_model_ready,
             names={"asr": settings.asr.model, "llm": language.model, "tts": spoken.name},
         )
 
@@ -128,6 +134,8 @@ class Runtimes:
                 request,
                 extra_body=embedded_extra(slot),
                 warm=lambda messages: warmer.warm(messages, slot=slot),
+                window=ConversationWindow(_MOST_TOKENS, _KEPT_TOKENS),
+                is_embedded=True,
                 on_closed=lambda: server.slots.give_back(slot),
             )
         return Language(request, prompt, self._patience())
@@ -138,14 +146,8 @@ class Runtimes:
     def _fallback(self) -> Fallback:
         return Fallback(self._patience(), server_tells=self._server is not None)
 
-    def _on_model_back(self, tell: Callable[[], None]) -> Callable[[], None]:
-        assert self._server is not None
-
-        def listen(event: ServerEvent) -> None:
-            if isinstance(event, ServerUp):
-                tell()
-
-        return self._server.subscribe(listen)
+    def _is_model_ready(self) -> bool:
+        return self._server is not None and self._server.is_ready
 
 
 def policy_settings(settings: TurnSettings) -> PolicySettings:

@@ -55,8 +55,7 @@ class Models:
         language: Makes a session's language model service, given the system prompt.
         fallback: Makes a session's watch over its language model.
         names: Of the models in use, by role, for the client and the records.
-        on_model_back: Calls back whenever a dead language model answers again; returns what ends
-            that. None where nobody can tell.
+        is_model_ready: Whether the embedded language model answers; False where there is none.
         executor: Makes the worker thread of one stream.
     """
 
@@ -68,7 +67,7 @@ class Models:
     language: Callable[[str], FrameProcessor]
     names: dict[str, str]
     fallback: Callable[[], Fallback] = Fallback
-    on_model_back: Callable[[Callable[[], None]], Callable[[], None]] | None = None
+    is_model_ready: Callable[[], bool] = lambda: False
     executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
 
 
@@ -120,7 +119,11 @@ class VoiceSession:
             fades=channel.fades,
         )
         self._synthesis = Synthesis(
-            models.voice, self.recorder, self._thread("tts"), models.fallback()
+            models.voice,
+            self.recorder,
+            self._thread("tts"),
+            models.fallback(),
+            models.is_model_ready,
         )
         self._worker = PipelineWorker(
             self._pipeline(transport),
@@ -146,14 +149,10 @@ class VoiceSession:
     async def run(self) -> None:
         """Hold the conversation until it ends."""
         logger.info("session {} on {} begins", self.id, self._channel.name)
-        follow = self._models.on_model_back
-        unfollow = follow(self._synthesis.model_is_back) if follow else None
         try:
             await self._runner.add_workers(self._worker)
             await self._runner.run()
         finally:
-            if unfollow:
-                unfollow()
             for executor in self._executors:
                 executor.shutdown(wait=False, cancel_futures=True)
             logger.info("session {} ended after {} turns", self.id, len(self.recorder.turns) - 1)

@@ -1,21 +1,36 @@
 #!/bin/sh
-# What the tests drive besides Python: a browser, and namespaces without a network.
-# Installs from Debian or Ubuntu where that is possible; elsewhere says what to install.
+# What pip cannot bring, from Debian or Ubuntu; elsewhere says what to install.
+#   system-packages.sh run     what the agent needs
+#   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network
 set -eu
 
 missing=""
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="$missing chromium"
-command -v ip >/dev/null || missing="$missing iproute2"
-command -v unshare >/dev/null || missing="$missing util-linux"
-command -v strace >/dev/null || missing="$missing strace"
+case "$1" in
+run)
+    # llama.cpp is compiled with OpenMP.
+    if [ "$(uname -s)" = Linux ] && ! ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1'; then
+        missing="libgomp1"
+    fi
+    ;;
+test)
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="chromium"
+    command -v ip >/dev/null || missing="$missing iproute2"
+    command -v unshare >/dev/null || missing="$missing util-linux"
+    ;;
+*)
+    echo "usage: $0 run|test" >&2
+    exit 2
+    ;;
+esac
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "install these to run every test:$missing" >&2
+    echo "please install: $missing" >&2
     exit 0
 fi
 as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo"
-echo "installing$missing"
+echo "installing $missing"
 $as_root apt-get update -q
+# shellcheck disable=SC2086 # several names
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -q -y --no-install-recommends $missing

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import openai
 from loguru import logger
 from openai.types.chat import ChatCompletionChunk
@@ -15,6 +16,7 @@ from pipecat.services.openai.llm import OpenAILLMService
 from agent.errors import RetryError
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
+from agent.llm.window import ConversationWindow
 from agent.processors.frames import LanguageFailureFrame
 
 Warm = Callable[[list[dict[str, str]]], Awaitable[object]]
@@ -29,6 +31,8 @@ class LanguageRequest:
         sampling: Standard request parameters, such as temperature.
         extra_body: What only this kind of server knows, such as a cache slot.
         warm: Reads messages into the session's cache; None where that would cost money.
+        window: Of the conversation; None where the context is large.
+        is_embedded: Whether the server is our own child.
         on_closed: Gives back what the session had leased.
     """
 
@@ -36,6 +40,8 @@ class LanguageRequest:
     sampling: dict[str, Any]
     extra_body: dict[str, Any]
     warm: Warm | None = None
+    window: ConversationWindow | None = None
+    is_embedded: bool = False
     on_closed: Callable[[], None] = lambda: None
 
 
@@ -55,6 +61,8 @@ class Language(OpenAILLMService):
         if request.extra_body:
             settings.extra = {"extra_body": request.extra_body}
         super().__init__(api_key=endpoint.key, base_url=endpoint.base_url, settings=settings)
+        if request.is_embedded:
+            self._client = self._client.with_options(http_client=_loopback_client())
         # Whether to ask again is decided where the caller can be told why there is a pause.
         self._client = self._client.with_options(max_retries=0)
         self._request = request
@@ -82,7 +90,7 @@ class Language(OpenAILLMService):
     async def get_chat_completions(self, context: LLMContext) -> Any:
         """Ask, and give up on a server that has gone quiet."""
         async with asyncio.timeout(self._patience.answer_s):
-            stream = await super().get_chat_completions(context)
+            stream = await super().get_chat_completions(self._shown(context))
         return _Deadlines(stream, self._patience)
 
     async def push_error(
@@ -93,6 +101,18 @@ class Language(OpenAILLMService):
         logger.warning("the language model failed: {} ({})", failure, type(exception).__name__)
         await self.push_frame(LanguageFailureFrame(failure=failure))
         await super().push_error(error_msg, exception, **kwargs)
+
+    def _shown(self, context: LLMContext) -> LLMContext:
+        """Leave out what no longer fits into the model's context."""
+        if self._request.window is None:
+            return context
+        messages = context.messages
+        first = self._request.window.first_shown([_text(message) for message in messages])
+        if not first:
+            return context
+        return LLMContext(
+            messages=list(messages[first:]), tools=context.tools, tool_choice=context.tool_choice
+        )
 
     async def _warm(self, warm: Warm) -> None:
         try:
@@ -122,6 +142,21 @@ class _Deadlines:
     async def close(self) -> None:
         """Hang up."""
         await self._stream.close()
+
+
+def _loopback_client() -> httpx.AsyncClient:
+    """Return a client for our own child: no proxy, and no connection kept.
+
+    The server hangs up after five quiet seconds, now and then just as a request leaves.
+    """
+    return httpx.AsyncClient(
+        trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=0)
+    )
+
+
+def _text(message: object) -> str:
+    content = message.get("content", "") if isinstance(message, dict) else ""
+    return content if isinstance(content, str) else str(content)
 
 
 def _failure(exception: Exception | None) -> Failure:

@@ -48,9 +48,11 @@ class Synthesis(FrameProcessor):
         recorder: TurnRecorder,
         executor: Executor,
         fallback: Fallback,
+        is_model_ready: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._fallback = fallback
+        self._is_model_ready = is_model_ready
         self._voice = voice
         self._recorder = recorder
         self._executor = executor
@@ -96,10 +98,6 @@ class Synthesis(FrameProcessor):
                 elif isinstance(frame, FunctionCallsStartedFrame):
                     self._called_tool = True
                 await self.push_frame(frame, direction)
-
-    def model_is_back(self) -> None:
-        """Tell that a dead model answers again; what waits for it is asked once more."""
-        self.create_task(self._act(self._fallback.server_ready(self._now())))
 
     async def _begin(self, frame: LLMFullResponseStartFrame) -> None:
         self._splitter = ClauseSplitter()
@@ -159,6 +157,9 @@ class Synthesis(FrameProcessor):
         while True:
             await asyncio.sleep(_TICK_S)
             await self._act(self._fallback.tick(self._now()))
+            if self._is_model_ready():
+                # Means nothing unless a question waits for a dead server.
+                await self._act(self._fallback.server_ready(self._now()))
 
     async def _say(self, clause: str) -> None:
         self._recorder.mark("first_clause")
