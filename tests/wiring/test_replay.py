@@ -15,7 +15,7 @@ pytestmark = pytest.mark.model
 def replayed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replay")
     question = write(
-        folder / "in.wav", dialogue(1.0, "What is the capital of France?", 4.0, "Thank you.", 1.0)
+        folder / "in.wav", dialogue(1.0, "What is the capital of France?", 12.0, "Thank you.", 1.0)
     )
     answer = folder / "out.wav"
     command = [sys.executable, "-m", "agent", "replay", question, "--out", answer, "--json"]

@@ -6,6 +6,7 @@ The process may well survive such an attempt; the note does not lie.
 import ipaddress
 import os
 import sys
+from pathlib import Path
 
 _LOG = os.environ.get("DUPLEX_TEST_CONNECTIONS")
 
@@ -29,7 +30,7 @@ def _watch(event: str, arguments: tuple) -> None:
     else:
         return
     if not _is_local(host):
-        with open(_LOG, "a") as log:
+        with Path(_LOG).open("a", encoding="utf-8") as log:
             log.write(f"{event} {host!r}\n")
 
 
