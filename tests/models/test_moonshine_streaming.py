@@ -52,7 +52,7 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize("chunk", [1, 17, 4801])
 def test_any_chunking_gives_the_same_text_and_times(chunk):
-    pcm = dialogue(0.3, STORY[3])
+    pcm = dialogue(0.3, STORY[6])
     partials, final = stream(pcm, chunk)
     usual_partials, usual_final = stream(pcm)
     assert (final, partials) == (usual_final, usual_partials)
@@ -89,21 +89,21 @@ def test_a_short_utterance_ends_as_the_batch_reads_it():
 )
 def test_long_speech_loses_and_doubles_nothing_where_it_is_cut(name):
     """Sentences joined without pauses: every cut falls into running speech."""
-    pcm = dialogue(*STORY, *STORY[::-1])
-    assert len(pcm) > samples(45.0)
+    pcm = dialogue(*STORY)
+    assert len(pcm) > samples(25.0)
     _, final = stream(pcm, name=name)
-    expected = plain(" ".join((*STORY, *STORY[::-1])))
+    expected = plain(" ".join(STORY))
     errors = jiwer.process_words(expected, plain(final.text))
     sentences = [load(name).transcribe(to_float(spoken(text))).text for text in STORY]
     batch = jiwer.process_words([plain(t) for t in STORY], [plain(t) for t in sentences])
-    # A cut that hurt would show as words missing or twice, in each of the six or more cuts.
-    assert errors.insertions + errors.deletions <= 2 * (batch.insertions + batch.deletions) + 3
+    # A cut that hurt would show as words missing or twice, in each of the four or more cuts.
+    assert errors.insertions + errors.deletions <= batch.insertions + batch.deletions + 2
     assert errors.wer <= batch.wer + 0.03
 
 
 def test_word_times_stay_on_the_media_clock_after_cuts():
-    pcm = dialogue(*STORY, 1.5, "Yesterday.")
-    quiet_from = len(dialogue(*STORY))
+    pcm = dialogue(*STORY[:4], 1.5, "Yesterday.")
+    quiet_from = len(dialogue(*STORY[:4]))
     _, final = stream(pcm, start_sample=500_000)
     starts = [word.start_sample for word in final.words]
     assert starts == sorted(starts)
@@ -117,7 +117,7 @@ def test_word_times_stay_on_the_media_clock_after_cuts():
 def test_shown_words_seldom_change():
     """Of the words shown, those that stand in the next partial too: nine of ten."""
     kept = shown = 0
-    for text in STORY:
+    for text in STORY[:4]:
         partials, _ = stream(dialogue(0.2, text), name="moonshine-base-en")
         for before, after in pairwise(partials):
             old, new = plain(before.text).split(), plain(after.text).split()
