@@ -16,6 +16,8 @@ const USER_TOP = 18;
 const CURVE_PX = 36;
 const BAND_PX = 14;
 const AGENT_TOP = USER_TOP + CURVE_PX + BAND_PX + 22;
+/** Share of the clocks' difference that each event corrects; about ten events a second come. */
+const FORGET = 0.05;
 /** Decision labels keep this distance; where they cannot, the older one yields. */
 const LABEL_GAP_PX = 6;
 
@@ -42,7 +44,7 @@ export class Lanes {
     this._posterior = [];
     /** @type {{at_s: number, kind: string}[]} */
     this._decisions = [];
-    /** Server's clock minus this page's; the largest seen is the one with the least delay. */
+    /** Server's clock minus this page's, in seconds. */
     this._offset_s = -Infinity;
     new ResizeObserver(() => this.draw()).observe(canvas);
     const redraw = () => this.draw();
@@ -105,7 +107,11 @@ export class Lanes {
 
   /** @param {number} at_s */
   _sync(at_s) {
-    this._offset_s = Math.max(this._offset_s, at_s - performance.now() / 1000);
+    const offset_s = at_s - performance.now() / 1000;
+    // The event with the least delay tells best; but the server's clock counts samples and falls
+    // behind where some are lost, so the best must be forgotten again.
+    if (offset_s > this._offset_s) this._offset_s = offset_s;
+    else this._offset_s += FORGET * (offset_s - this._offset_s);
   }
 
   draw() {
