@@ -42,8 +42,9 @@ model say its text twice: of 120 cuts 8 with base and 5 with tiny, with this tai
 REOPENED_WORDS = 2
 REOPENED_CONFIDENCE = 0.6
 """Of speech cut short base now and then says that there is none, with a probability up to 1 and
-full precision too. Made to go on, it gives the text with 0.7 or more; in noise it gives one word
-("You") or two with less than 0.5. Tiny errs the other way: it hears words in noise."""
+full precision too. Made to go on, it gave sentences with 0.85 or more and two words with 0.7; in
+noise one word ("You") or two with less than 0.5. Tiny errs the other way: it hears words in
+noise."""
 
 TOKENS_PER_SECOND = 8
 SPARE_TOKENS = 8
@@ -116,7 +117,8 @@ class Moonshine:
             signal: Mono samples in [-1, 1), shape (n,), float32, 16 kHz. Samples that are not
                 finite count as silence.
             draft: Tokens guessed to come first, for instance those of a pass over less of the
-                same speech. A wrong draft costs a little time and changes nothing.
+                same speech. A wrong draft costs a little time. It can change a word only where two
+                were nearly as likely: products of many tokens are rounded by a common scale.
             forced: How many tokens of the draft stand whatever the model thinks, because they
                 were settled by a pass that heard more.
 
