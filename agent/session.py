@@ -23,6 +23,7 @@ from pipecat.workers.runner import WorkerRunner
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
 from agent.llm.fallback import Fallback
+from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
 from agent.processors.listening import Listening
@@ -55,6 +56,7 @@ class Models:
         language: Makes a session's language model service, given the system prompt.
         fallback: Makes a session's watch over its language model.
         names: Of the models in use, by role, for the client and the records.
+        interruption_note: What the language model is told when the user cuts it off.
         is_model_ready: Whether the embedded language model answers; False where there is none.
         executor: Makes the worker thread of one stream.
     """
@@ -67,6 +69,7 @@ class Models:
     language: Callable[[str], FrameProcessor]
     names: dict[str, str]
     fallback: Callable[[], Fallback] = Fallback
+    interruption_note: str | None = INTERRUPTED_NOTE
     is_model_ready: Callable[[], bool] = lambda: False
     executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
 
@@ -117,6 +120,7 @@ class VoiceSession:
             sample_rate=channel.sample_rate,
             delay_s=channel.delay_s,
             fades=channel.fades,
+            interruption_note=models.interruption_note,
         )
         self._synthesis = Synthesis(
             models.voice,

@@ -23,7 +23,6 @@ from pipecat.processors.frame_processor import (
 
 from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import StreamResampler
-from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
@@ -54,6 +53,7 @@ class Playout(FrameProcessor):
         sample_rate: int,
         delay_s: float,
         fades: bool = True,
+        interruption_note: str | None = None,
     ) -> None:
         """Begin silent.
 
@@ -62,6 +62,7 @@ class Playout(FrameProcessor):
             recorder: Of the session.
             sample_rate: Of the voice, in Hz.
             delay_s: From a packet's leaving to its sounding, where the client reports nothing.
+            interruption_note: What the model is told when the user cuts it off.
             fades: Whether a cut ends in a faded tail of ours; no if the client fades itself.
         """
         super().__init__()
@@ -70,6 +71,7 @@ class Playout(FrameProcessor):
         self._packet = samples(settings.packet_s, sample_rate)
         self._window = max(1, round(settings.lead_s / settings.packet_s))
         self._fades = fades
+        self._note = interruption_note
         self._buffer = PlayoutBuffer(sample_rate)
         self._ledger = Ledger(sample_rate)
         self._heard = HeardPosition(sample_rate, delay_s)
@@ -199,10 +201,10 @@ class Playout(FrameProcessor):
             await self.push_frame(ClientEventFrame(event={"type": "clear"}))
             await self._close_turn(interrupted=True)
         await self.push_frame(frame, direction)
-        if was_speaking:
+        if was_speaking and self._note:
             await self.push_frame(
                 LLMMessagesAppendFrame(
-                    messages=[{"role": "system", "content": INTERRUPTED_NOTE}], run_llm=False
+                    messages=[{"role": "system", "content": self._note}], run_llm=False
                 )
             )
         if was_speaking and self._fades and len(tail):

@@ -25,7 +25,7 @@ from agent.processors.frames import (
     HypothesisFrame,
     UtteranceOverFrame,
 )
-from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted, SpeechStopped
+from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted
 from agent.vad.silero import HOP
 
 PREFETCH = EndpointerSettings(
@@ -66,6 +66,8 @@ class Recognition(FrameProcessor):
         self._opened_at: int | None = None
         self._is_confirmed = False
         self._waiting: list[tuple[Int16Array, bool]] = []
+        self._off_probability = confirmation.off_probability
+        self._is_pausing = True
         self._settle = self._finish = False
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -105,17 +107,28 @@ class Recognition(FrameProcessor):
         is_speech = self._prefetch.is_speech or self._confirmation.is_speech
         self._waiting.append((frame.chunk.pcm, is_speech))
         self._is_confirmed |= self._confirmation.is_speech
-        if isinstance(noticed, SpeechStopped) or isinstance(confirmed, SpeechStopped):
-            self._settle = True
+        self._settle_at_pause(frame.probability)
         if not self._is_confirmed and self._is_noise(at):
             self._close()
         self._wake.set()
+
+    def _settle_at_pause(self, probability: float) -> None:
+        """Recognise everything at the first hop of silence.
+
+        Most pauses turn out too short to matter and cost one decode; the one that ends the turn
+        has its text that much earlier.
+        """
+        if probability >= self._off_probability:
+            self._is_pausing = False
+        elif not self._is_pausing:
+            self._is_pausing = self._settle = True
 
     def _open(self, at: int) -> None:
         pre_roll = self._ring.since(at - PRE_ROLL_SAMPLES)
         self._utterances += 1
         self._opened_at = pre_roll.start_sample
         self._is_confirmed = self._confirmation.is_speech
+        self._is_pausing = True
         self._settle = self._finish = False
         self._waiting = [(pre_roll.pcm, False)]
         self._recogniser.start(self._utterances, pre_roll.start_sample)

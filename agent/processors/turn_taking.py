@@ -153,6 +153,8 @@ class TurnTaking(FrameProcessor):
             await self.push_frame(UtteranceOverFrame(), FrameDirection.UPSTREAM)
             if self._committed is None:
                 self._speech_start = None
+                # Nothing was said to us: what was shown of it goes away.
+                await self._show_final("", turn=len(self._recorder.turns))
 
     async def _answer(self, text: str, decision: Decision) -> None:
         """The turn is over and its final text is here: hand it to the conversation."""
@@ -163,14 +165,7 @@ class TurnTaking(FrameProcessor):
             decision={"kind": decision.kind.value, "reason": decision.reason, **decision.evidence},
         )
         self._speech_start = None
-        event: dict[str, object] = {
-            "type": "transcript",
-            "role": "user",
-            "text": text,
-            "final": True,
-            "turn": self._recorder.current.turn,
-        }
-        await self.push_frame(ClientEventFrame(event=event))
+        await self._show_final(text, turn=self._recorder.current.turn)
         await self.push_frame(
             TranscriptionFrame(
                 text=text, user_id="user", timestamp=time_now_iso8601(), finalized=True
@@ -178,12 +173,22 @@ class TurnTaking(FrameProcessor):
         )
         await self._show_floor(thinking=True)
 
+    async def _show_final(self, text: str, *, turn: int) -> None:
+        event: dict[str, object] = {
+            "type": "transcript",
+            "role": "user",
+            "text": text,
+            "final": True,
+            "turn": turn,
+        }
+        await self.push_frame(ClientEventFrame(event=event))
+
     def _score_prosody(self) -> None:
         """Ask again, in the background, whether the turn sounds finished."""
         due = self._next_score
         if due is None or self._clock < due or (self._scoring and not self._scoring.done()):
             return
-        if self._clock - self._silent_since > _SCORE_UNTIL:
+        if self._clock - self._silent_since > _SCORE_UNTIL or not self._policy.wants_prosody:
             self._next_score = None
             return
         self._next_score = self._clock + _SCORE_EVERY

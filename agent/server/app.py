@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.transports.stream import StreamTransport
 
-WEB = Path(__file__).resolve().parent.parent.parent / "web"
+_PACKAGE = Path(__file__).resolve().parent.parent
+WEB = next(path for path in (_PACKAGE / "web", _PACKAGE.parent / "web") if path.is_dir())
+"""The page's files: inside the installed package, beside it in the repository."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -27,6 +27,9 @@ __all__ = ["Offers", "WebRTCTransport"]
 _MAX_SDP = 64 * 1024
 """Characters of an offer; a browser's audio-only one has 3000."""
 
+_CONNECT_WITHIN_S = 10
+"""An offer whose connection never comes holds a place so long."""
+
 _MALFORMED = (
     ValueError,
     LookupError,
@@ -116,7 +119,9 @@ class Offers:
         await asyncio.gather(*(connection.disconnect() for connection in connections))
 
     async def _accept(self, sdp: str) -> SmallWebRTCConnection:
-        connection = SmallWebRTCConnection(ice_servers=self._ice_servers)
+        connection = SmallWebRTCConnection(
+            ice_servers=self._ice_servers, connection_timeout_secs=_CONNECT_WITHIN_S
+        )
         try:
             await connection.initialize(sdp, "offer")
             # Before the first packet can come: what the stock buffer took would be lost.

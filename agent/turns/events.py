@@ -106,6 +106,11 @@ class TurnPolicy(Protocol):
         """Whether the user's speech is confirmed and has not stopped."""
         ...
 
+    @property
+    def wants_prosody(self) -> bool:
+        """Whether another score could change what is decided. Each costs a core 75 ms."""
+        ...
+
     def push(self, evidence: Evidence) -> list[Decision]:
         """Take one piece of evidence; return what follows from it, in order."""
         ...

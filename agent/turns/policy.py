@@ -83,6 +83,16 @@ class SilenceTable:
         """Whether the user's speech is confirmed and has not stopped."""
         return self._endpointer.is_speech
 
+    @property
+    def wants_prosody(self) -> bool:
+        """Whether the turn has not yet sounded finished since the latest speech."""
+        return self._turn_start is not None and not self._sounds_final
+
+    @property
+    def _sounds_final(self) -> bool:
+        final = self._settings.final_prosody
+        return self._prosody is not None and self._prosody.probability >= final
+
     def push(self, evidence: Evidence) -> list[Decision]:
         """Take one piece of evidence; return what follows from it, in order."""
         match evidence:
@@ -199,14 +209,11 @@ class SilenceTable:
             return settings.wordless_s, "speech without words"
         if reading is Completeness.TRAILING:
             return settings.trailing_s, "ends on a word that calls for another"
-        sounds_final = (
-            self._prosody is not None and self._prosody.probability >= settings.final_prosody
-        )
         if reading is Completeness.CLOSED:
-            if sounds_final:
+            if self._sounds_final:
                 return settings.closed_and_final_s, "reads and sounds finished"
             return settings.closed_s, "reads finished"
-        if sounds_final:
+        if self._sounds_final:
             return settings.open_and_final_s, "sounds finished"
         return settings.open_s, "silence"
 
