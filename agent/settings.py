@@ -32,7 +32,7 @@ class AsrSettings(_Section):
 class TurnSettings(_Section):
     """When a turn begins and ends. Seconds of silence; see `agent.turns.policy`."""
 
-    closed_and_final_s: float = Field(0.36, ge=0.1, le=10)
+    closed_and_final_s: float = Field(0.25, ge=0.1, le=10)
     closed_s: float = Field(0.8, ge=0.1, le=10)
     open_and_final_s: float = Field(0.7, ge=0.1, le=10)
     open_s: float = Field(1.4, ge=0.1, le=10)

@@ -20,9 +20,9 @@ def test_a_question_is_answered() -> None:
         {"role": "assistant", "content": "Paris is the capital of France."},
     ]
     assert outcome.decisions() == ["SPECULATE", "COMMIT"]
-    # 0.36 s of silence ends a turn that reads and sounds finished; the model began at 0.2 s.
+    # 0.25 s of silence ends a turn that reads and sounds finished; the model began at 0.1 s.
     ((begins, ends),) = outcome.agent_speaks_at()
-    assert begins == approx(2.0 + 0.36, abs=0.06)
+    assert begins == approx(2.0 + 0.25, abs=0.06)
     assert ends - begins == approx(6 * 0.4, abs=0.02)
 
 
@@ -143,7 +143,7 @@ def test_a_late_model_is_bridged_by_a_filler() -> None:
 
     outcome = call.run(lasting_s=14.0)
 
-    assert outcome.agent_speaks_at()[0][0] < 1.5 + 0.36 + 1.5 + 0.2
+    assert outcome.agent_speaks_at()[0][0] < 1.5 + 0.25 + 1.5 + 0.2
     assert outcome.history[1]["content"].endswith("Yes I am.")
 
 

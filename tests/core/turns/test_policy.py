@@ -58,7 +58,7 @@ def test_a_quiet_line_never_ends_a_turn():
 def test_what_reads_and_sounds_finished_is_answered_soon():
     talk = Talk().speech(1).silence(0.2).hears("What time is it?").sounds(0.9).silence(1)
     assert talk.kinds() == ["SPECULATE", "COMMIT"]
-    assert 0.36 <= talk.waited("COMMIT") < 0.36 + 0.032
+    assert 0.25 <= talk.waited("COMMIT") < 0.25 + 0.032
 
 
 def test_what_only_reads_finished_waits_longer():
