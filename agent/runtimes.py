@@ -6,9 +6,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loguru import logger
+
 from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
-from agent.errors import DuplexError
+from agent.errors import DuplexError, MissingModelError
 from agent.llm.cores import physical_cores
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint, resolve
@@ -18,7 +20,8 @@ from agent.llm.sampling import Sampling, embedded_extra
 from agent.llm.warm import PromptWarmer
 from agent.llm.weights import find
 from agent.llm.window import ConversationWindow
-from agent.models.store import locate
+from agent.models.catalog import CATALOG
+from agent.models.store import is_present, locate
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
 from agent.settings import Settings, TurnSettings
@@ -104,7 +107,15 @@ class Runtimes:
         return SmartTurn(self._path("smart-turn-v3.2") / "smart-turn-v3.2-cpu.onnx")
 
     def _moonshine(self) -> Moonshine:
-        return Moonshine(self._path(self._settings.asr.model))
+        wanted = self._settings.asr.model
+        try:
+            return Moonshine(self._path(wanted))
+        except MissingModelError as error:
+            lesser = CATALOG[wanted].substitute
+            if lesser is None or not is_present(lesser):
+                raise
+            logger.warning("{}. Recognising with {}, a weaker model", error, lesser)
+            return Moonshine(self._path(lesser))
 
     def _voice(self) -> Voice:
         tts = self._settings.tts

@@ -128,6 +128,7 @@ _MOONSHINE_BASE = Model(
         ),
         _TOKENIZER,
     ),
+    substitute="moonshine-tiny-en",
     conversion=Conversion.MOONSHINE,
     revision=2,
 )
@@ -171,6 +172,7 @@ _MOONSHINE_TINY = Model(
         ),
         _TOKENIZER,
     ),
+    by_default=False,
     conversion=Conversion.MOONSHINE,
     revision=2,
 )

@@ -44,6 +44,8 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
     if target.is_dir():
         return files
     split = make()
+    # What was made from an earlier version of the export is of no more use.
+    discard(name)
     try:
         _keep(split, target)
     except OSError as error:
@@ -52,6 +54,12 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
         )
         return Graphs(split.prosody.SerializeToString(), split.decoder.SerializeToString())
     return files
+
+
+def discard(name: str) -> None:
+    """Remove a voice's graphs; they can be made again from its export."""
+    for folder in (store.home() / "prepared").glob(f"{name}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep(split: "Split", target: Path) -> None:

@@ -16,6 +16,7 @@ from loguru import logger
 
 from agent.errors import SettingsError
 from agent.models import store
+from agent.tts.prepared import discard
 from agent.tts.speech import Voice
 
 FASTEST_NEEDED = 0.5
@@ -90,6 +91,10 @@ def _open_best(voice: str) -> Voice:
     # Other voices exist in the full model only, whatever it costs.
     if tier is Tier.FULL or voice != "af_heart":
         return full or _open_full(voice)
+    if full is not None:
+        # Its cut graphs were made for the measurement alone: 92 MB.
+        full = None
+        discard("kokoro-82m")
     return _open_student(voice)
 
 

@@ -41,6 +41,7 @@ def test_every_command_is_known_to_this_test():
         ".venv/bin/duplex doctor",
         "python -m benchmarks.voice_to_voice",
         "duplex --config agent.yaml serve",
+        "duplex models fetch moonshine-tiny-en",
     }
 
 
