@@ -185,7 +185,9 @@ class Playout(FrameProcessor):
         if self._end is not end:
             return
         self._end = None
-        await self._close_turn(interrupted=False)
+        # A response without speech, a tool call or a failure, is none to the listener.
+        if self._started:
+            await self._close_turn(interrupted=False)
         await self.push_frame(end)
         self._at_rest.set()
 
@@ -244,9 +246,8 @@ class Playout(FrameProcessor):
         await self._show(self._ledger.heard_text, final=True, interrupted=interrupted)
         event: dict[str, object] = {"type": "turn", "turn": record.turn, "stages": record.stages()}
         await self.push_frame(ClientEventFrame(event=event))
-        if self._started:
-            self._started = False
-            await self.push_frame(TTSStoppedFrame())
+        self._started = False
+        await self.push_frame(TTSStoppedFrame())
 
     async def _tell_heard(self) -> None:
         await self._push_heard(self._ledger.heard_until(self._heard.at(self._now())))

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
 import urllib.error
 import urllib.request
 import wave
@@ -150,6 +153,31 @@ async def until_active(server, count):
     async with asyncio.timeout(30):
         while server.status()["sessions"]["active"] != count:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
+
+
+def language_model(server):
+    """Process id of the embedded language model's server."""
+    listed = subprocess.run(
+        ["pgrep", "-P", str(server.pid), "-f", "agent.llm.child"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(listed.stdout.split()[0])
+
+
+async def test_a_dead_language_model_is_restarted_and_the_caller_hears_an_apology(server):
+    async def talk(client):
+        await client.until(has_final("assistant", 1))
+        os.kill(language_model(server), signal.SIGKILL)
+        await client._socket.send('{"type": "text", "text": "What is the capital of France?"}')
+        await client.until(has_final("assistant", 3))
+
+    client = await conversation(server, talk)
+
+    apology, answer = client.finals("assistant")[1:3]
+    assert "sorry" in apology.lower()
+    assert "paris" in answer.lower()
 
 
 async def refused(server, query, **options):
