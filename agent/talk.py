@@ -20,6 +20,7 @@ async def talk(settings: Settings, input_device: str | None, output_device: str 
         SettingsError: No usable sound device.
         MissingModelError: A weight is absent or damaged.
     """
+    transport = SoundCardTransport(input_device, output_device)
     print("Loading the models. Use a headset: this machine's loudspeaker is not yet cancelled.")
     runtimes = Runtimes(settings)
     try:
@@ -27,7 +28,7 @@ async def talk(settings: Settings, input_device: str | None, output_device: str 
         session = VoiceSession(
             settings,
             models,
-            SoundCardTransport(input_device, output_device),
+            transport,
             Channel("sound card", _RATE, _DELAY_S),
             system_prompt=system_prompt(settings.agent.instructions),
         )

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame, StartFrame
 from pipecat.transports.base_input import BaseInputTransport
@@ -14,6 +13,8 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from agent.errors import SettingsError
 
 _BLOCK_S = 0.02
+_DTYPE = "int16"
+_IN_RATE, _OUT_RATE = 16_000, 24_000
 _QUEUE_S = 0.06
 """Speech waiting for the loudspeaker. Full, the sender waits."""
 
@@ -113,28 +114,43 @@ class SoundCardOutput(BaseOutputTransport):
 def _open(
     kind: Callable[..., Any], rate: int, device: str | None, callback: Callable[..., None]
 ) -> Any:
-    number = int(device) if device and device.isdecimal() else device
-    try:
-        stream = kind(
-            samplerate=rate,
-            blocksize=int(rate * _BLOCK_S),
-            device=number,
-            channels=1,
-            dtype=np.dtype(np.int16).name,
-            callback=callback,
-        )
-        stream.start()
-    except (_sounddevice().PortAudioError, ValueError) as error:
-        raise SettingsError(f"cannot open the sound device: {error}; run: duplex doctor") from error
+    stream = kind(
+        samplerate=rate,
+        blocksize=int(rate * _BLOCK_S),
+        device=_number(device),
+        channels=1,
+        dtype=_DTYPE,
+        callback=callback,
+    )
+    stream.start()
     return stream
+
+
+def _number(device: str | None) -> int | str | None:
+    return int(device) if device and device.isdecimal() else device
+
+
+def _require(name: str, check: Callable[..., None], device: str | None, rate: int) -> None:
+    try:
+        check(device=_number(device), channels=1, dtype=_DTYPE, samplerate=rate)
+    except (_sounddevice().PortAudioError, ValueError) as error:
+        raise SettingsError(f"no usable {name}: {error}; run: duplex doctor") from error
 
 
 class SoundCardTransport(BaseTransport):
     """Microphone and loudspeaker of this machine."""
 
     def __init__(self, input_device: str | None, output_device: str | None) -> None:
-        """Choose devices, by PortAudio's name or number; None is the system's choice."""
+        """Choose devices, by PortAudio's name or number; None is the system's choice.
+
+        Raises:
+            SettingsError: There is no such device, or PortAudio itself is missing. Told here,
+                since a pipeline would only log what its transports cannot open.
+        """
         super().__init__()
+        portaudio = _sounddevice()
+        _require("microphone", portaudio.check_input_settings, input_device, _IN_RATE)
+        _require("loudspeaker", portaudio.check_output_settings, output_device, _OUT_RATE)
         params = TransportParams(
             audio_in_enabled=True,
             audio_out_enabled=True,
