@@ -103,13 +103,25 @@ def _doctor(_options: argparse.Namespace, settings: Settings) -> int:
     return examine(settings)
 
 
-def _models(options: argparse.Namespace, _settings: Settings) -> int:
+def _models(options: argparse.Namespace, settings: Settings) -> int:
     from agent.models import cli
 
     if options.action == "list":
         return cli.listing()
-    action = cli.fetch if options.action == "fetch" else cli.verify
-    return action(options.names)
+    if options.action == "verify":
+        return cli.verify(options.names)
+    failed = cli.fetch(options.names)
+    if not failed and not options.names:
+        _choose_voice(settings)
+    return failed
+
+
+def _choose_voice(settings: Settings) -> None:
+    """Measure now which tier this machine can speak, so that the first start is a warm one."""
+    from agent.tts.tier import open_voice
+
+    print("choosing the voice: measuring what this machine can speak", flush=True)
+    print(f"voice: {open_voice(settings.tts.tier, settings.tts.voice).name}")
 
 
 def _set_up_logging(verbose: bool) -> None:
