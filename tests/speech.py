@@ -1,12 +1,13 @@
 """Spoken input for tests: sentences in the student's voice, and what a recording says."""
 
+import re
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from agent.audio.chunk import Int16Array, to_int16
+from agent.audio.chunk import Int16Array, to_float, to_int16
 from agent.audio.resample import resample
 
 RATE = 16_000
@@ -44,13 +45,33 @@ def write(path: Path, pcm: Int16Array, rate: int = RATE) -> Path:
 
 def transcribe(path: Path) -> str:
     """What a recording says, by the larger recogniser, in lower case."""
-    from agent.asr.streaming import StreamingMoonshine
     from agent.replay import read
 
-    recogniser = StreamingMoonshine(_moonshine())
-    recogniser.start(1, 0)
-    recogniser.push(read(path))
-    return recogniser.finish().text.lower()
+    pcm = read(path)
+    heard = [_moonshine().transcribe(to_float(part)).text for part in _stretches(pcm)]
+    return " ".join(heard).lower()
+
+
+def share_said(path: Path, text: str) -> float:
+    """Share of the words of `text` that a recording says; 1.0 is all of them."""
+    said = set(re.findall(r"[a-z']+", transcribe(path)))
+    words = re.findall(r"[a-z']+", text.lower())
+    return sum(word in said for word in words) / len(words)
+
+
+def _stretches(pcm: Int16Array) -> list[Int16Array]:
+    """Sound between half seconds of silence, a little silence around each."""
+    step, gap = RATE // 50, 25
+    loud = [
+        i for i in range(len(pcm) // step) if np.abs(pcm[i * step : (i + 1) * step]).max() > 200
+    ]
+    ends = [k for k in range(1, len(loud)) if loud[k] - loud[k - 1] > gap]
+    groups = [loud[i:j] for i, j in zip([0, *ends], [*ends, len(loud)], strict=True) if loud]
+    margin = np.zeros(RATE // 4, np.int16)
+    return [
+        np.concatenate([margin, pcm[group[0] * step : (group[-1] + 1) * step], margin])
+        for group in groups
+    ]
 
 
 @cache

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.speech import dialogue, transcribe, write
+from tests.speech import dialogue, share_said, write
 
 pytestmark = pytest.mark.model
 
@@ -34,7 +34,8 @@ def test_what_was_said_is_heard(replayed):
 def test_what_was_asked_is_answered_by_voice(replayed):
     turns, answer = replayed
     assert "paris" in turns[0]["answered"].lower()
-    assert "paris" in transcribe(answer)
+    # A few words may be lost on the recogniser, or written another way; an answer may not.
+    assert share_said(answer, " ".join(turn["answered"] for turn in turns)) >= 0.7
 
 
 def test_every_stage_says_when_it_was(replayed):
