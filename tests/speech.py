@@ -47,9 +47,12 @@ def transcribe(path: Path) -> str:
     """What a recording says, by the larger recogniser, in lower case."""
     from agent.replay import read
 
-    pcm = read(path)
-    heard = [_moonshine().transcribe(to_float(part)).text for part in _stretches(pcm)]
-    return " ".join(heard).lower()
+    return understood(read(path)).lower()
+
+
+def understood(pcm: Int16Array) -> str:
+    """What a listener understands of 16 kHz audio, stretch by stretch."""
+    return " ".join(_moonshine().transcribe(to_float(part)).text for part in _stretches(pcm))
 
 
 def share_said(path: Path, text: str) -> float:

@@ -12,9 +12,7 @@ import numpy.typing as npt
 import soxr
 from playwright.sync_api import Page
 
-from agent.asr.moonshine import Moonshine
-from agent.asr.streaming import StreamingMoonshine
-from agent.models.store import locate
+from tests.speech import understood
 
 RECORDED_RATE = 24_000
 """Of `recorder.js`, in Hz; also the voice's own."""
@@ -80,13 +78,4 @@ def last_sound(pcm: Pcm) -> int:
 
 def transcribe(pcm: Pcm) -> str:
     """What a listener understands of a 24 kHz recording."""
-    sixteen = soxr.resample(pcm, RECORDED_RATE, 16_000).astype(np.int16)
-    recogniser = StreamingMoonshine(_model())
-    recogniser.start(0, 0)
-    recogniser.push(sixteen)
-    return recogniser.finish().text
-
-
-@functools.cache
-def _model() -> Moonshine:
-    return Moonshine(locate("moonshine-base-en"))
+    return understood(soxr.resample(pcm, RECORDED_RATE, 16_000).astype(np.int16))
