@@ -11,6 +11,7 @@ closes. The parent never writes there: the pipe closes by itself however the par
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -29,6 +30,8 @@ def main(argv: list[str] | None = None) -> None:
     """Serve until standard input closes."""
     arguments = _parser().parse_args(argv)
     report = _claim_stdout()
+    # Ctrl+C reaches the whole terminal; the parent lets what is being said end, then stops us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before loading, so that a parent that dies meanwhile is noticed as soon as it is done.
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
