@@ -5,12 +5,14 @@ PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
 # WEBRTC=no leaves out aiortc, whose codec library carries GPL parts; the page then uses WebSocket.
 WEBRTC ?= yes
 EXTRAS := $(if $(filter yes,$(WEBRTC)),[webrtc])
+# One stamp for each choice, so that asking for WebRTC later installs it. Leaving it out after it was
+# installed takes a `make clean`.
+INSTALLED := .venv/installed-webrtc-$(WEBRTC)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# On a developer's machine a browser is theirs to install; CI and a fresh machine get Debian's.
 FAST := tests/core tests/scenarios
 
-.PHONY: serve test check setup models clean coverage
+.PHONY: serve test check setup models clean
 
 serve: models ## set up, then serve the page on http://127.0.0.1:7860
 	$(BIN)/duplex serve
@@ -40,20 +42,19 @@ lint: .venv/dev
 
 setup: models ## everything `make serve` needs, without serving
 
-models: .venv/run ## bring every weight, verified; resumes where it was stopped
+models: $(INSTALLED) ## bring every weight, verified; resumes where it was stopped
 	$(BIN)/duplex models fetch
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Duplex needs Python 3.11 to 3.13: apt install python3 python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "cannot make a virtual environment: apt install python3-venv"; exit 1; }
 
-# The stamp's content is the set of extras, so WEBRTC=no after a full install is noticed.
-.venv/run: .venv/bin/python pyproject.toml constraints.txt
+$(INSTALLED): .venv/bin/python pyproject.toml constraints.txt
 	sh tools/system-packages.sh run
 	$(PIP) install --progress-bar on -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
 
-.venv/dev: .venv/run
+.venv/dev: $(INSTALLED)
 	$(PIP) install --progress-bar on -c constraints.txt -e ".[webrtc,dev]"
 	@touch $@
 

@@ -66,7 +66,6 @@ class TtsSettings(_Section):
     tier: Literal["auto", "student", "full"] = "auto"
     """full is Kokoro-82M, student its distillation; auto measures what the machine can speak."""
     voice: str = "af_heart"
-    speed: float = Field(1.0, ge=0.5, le=2.0)
 
 
 class PlayoutSettings(_Section):
