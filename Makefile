@@ -1,7 +1,7 @@
 # Two commands: `make serve` talks, `make test` proves. Each does all its own set-up.
 
 PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
-	command -v $$v >/dev/null && $$v -c 'import sys; sys.exit(not (3,11) <= sys.version_info < (3,14))' && echo $$v && break; done)
+	command -v $$v >/dev/null && $$v -c 'import sys; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo $$v && break; done)
 # WEBRTC=no leaves out aiortc, whose codec library carries GPL parts; the page then uses WebSocket.
 WEBRTC ?= yes
 EXTRAS := $(if $(filter yes,$(WEBRTC)),[webrtc])
