@@ -1,0 +1,258 @@
+"""A telephone call as an agent sees it, whatever brings it: a provider, SIP or Asterisk.
+
+A channel makes the `Call`: it says what is known of the call (`CallFacts`), what can be done with
+it (`Capabilities`), and does it (`CallControl`). Keys pressed by the caller are given to `pressed`,
+and the end of the call to `ended`. The session binds its own end to it, so that a farewell is heard
+before the line is cut.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from agent.errors import DegradedError
+from agent.transports.phone.dtmf import DigitEntry, Entry, EntryEnd
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class UnsupportedError(DegradedError):
+    """The channel cannot do what was asked; the conversation goes on without it."""
+
+
+class NotAllowedError(DegradedError):
+    """The destination is not on the list of those a call may be transferred to."""
+
+
+class Direction(StrEnum):
+    """Who called whom."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    TALKING = "talking"
+    HELD = "held"
+    TRANSFERRED = "transferred"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a call. Numbers and headers are what the network says: never a proof.
+
+    Attributes:
+        id: The channel's own name of the call.
+        channel: Such as ``twilio``, ``sip`` or ``audiosocket``.
+        caller: Number or address of the calling party, where it is shown.
+        called: Number or address that was called.
+        direction: Who called whom.
+        headers: What else came with the call: SIP ``X-`` headers, stream parameters.
+    """
+
+    id: str
+    channel: str
+    caller: str | None = None
+    called: str | None = None
+    direction: Direction = Direction.INBOUND
+    headers: Mapping[str, str] = _NO_HEADERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a channel can do with a call.
+
+    Attributes:
+        clear: Empty what the peer has not yet played.
+        mark: Say what the peer has played. Without it, that is estimated.
+        dtmf_in: Tell which keys the other party presses.
+        dtmf_out: Press keys.
+        transfer: Hand the call to another destination.
+        hold: Put the call on hold.
+        record: Give both directions' audio to a recording.
+    """
+
+    clear: bool = False
+    mark: bool = False
+    dtmf_in: bool = False
+    dtmf_out: bool = False
+    transfer: bool = False
+    hold: bool = False
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The agent's audio on the wire.
+
+    Attributes:
+        sample_rate: In Hz.
+        delay_s: From a packet's leaving us to its sounding, where the peer does not say.
+    """
+
+    sample_rate: int = 8_000
+    delay_s: float = 0.15
+
+
+class CallControl(Protocol):
+    """What a channel does with its call. A method is asked only for what the channel can do."""
+
+    async def hang_up(self) -> None:
+        """End the call for both parties. Asked again, nothing happens."""
+
+    async def transfer(self, to: str) -> None:
+        """Hand the call over; on return the other party is being connected."""
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys, one after the other."""
+
+    async def hold(self) -> None:
+        """Put the other party on hold."""
+
+    async def resume(self) -> None:
+        """Take the other party off hold."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One telephone call.
+
+    Attributes:
+        facts: What is known of it.
+        capabilities: What its channel can do.
+        control: Does it.
+        sound: The agent's audio on the wire.
+        transfer_to: The only destinations it may be transferred to.
+    """
+
+    facts: CallFacts
+    capabilities: Capabilities
+    control: CallControl
+    sound: Sound = field(default_factory=Sound)
+    transfer_to: frozenset[str] = frozenset()
+    state: CallState = CallState.TALKING
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    _entry: DigitEntry | None = None
+    _key_pressed: asyncio.Event = field(default_factory=asyncio.Event)
+    _finish: Callable[[], Awaitable[None]] | None = None
+    _on_key: Callable[[str], None] | None = None
+
+    def bind(
+        self,
+        *,
+        finish: Callable[[], Awaitable[None]],
+        on_key: Callable[[str], None] | None = None,
+    ) -> None:
+        """Tie the call to its conversation.
+
+        Args:
+            finish: Ends the conversation once what is being said has been heard.
+            on_key: Told of keys pressed while no entry is asked for.
+        """
+        self._finish, self._on_key = finish, on_key
+
+    async def hang_up(self) -> None:
+        """End the call, after what is being said has been heard to its end."""
+        if self._finish:
+            await self._finish()
+        else:
+            await self.control.hang_up()
+
+    async def transfer(self, to: str) -> None:
+        """Hand the call to `to`.
+
+        Raises:
+            UnsupportedError: The channel cannot transfer.
+            NotAllowedError: `to` is not on the list.
+        """
+        self._require(self.capabilities.transfer, "transfer a call")
+        if to not in self.transfer_to:
+            raise NotAllowedError(
+                f"{to!r} is not a destination calls may be transferred to; add it to "
+                "phone.transfer_to"
+            )
+        await self.control.transfer(to)
+        self.state = CallState.TRANSFERRED
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys.
+
+        Raises:
+            UnsupportedError: The channel cannot press keys.
+            ValueError: Something else than ``0-9*#A-D``.
+        """
+        self._require(self.capabilities.dtmf_out, "press keys")
+        if not digits or set(digits) - set("0123456789*#ABCD"):
+            raise ValueError("keys are 0 to 9, *, # and A to D")
+        await self.control.send_dtmf(digits)
+
+    async def hold(self) -> None:
+        """Put the other party on hold.
+
+        Raises:
+            UnsupportedError: The channel has no hold.
+        """
+        self._require(self.capabilities.hold, "hold a call")
+        await self.control.hold()
+        self.state = CallState.HELD
+
+    async def resume(self) -> None:
+        """Take the other party off hold."""
+        if self.state is CallState.HELD:
+            await self.control.resume()
+            self.state = CallState.TALKING
+
+    async def collect_digits(
+        self, count: int, *, finish: str = "#", timeout_s: float = 10.0
+    ) -> Entry:
+        """Wait for keys; those pressed meanwhile are seen by nobody else.
+
+        Args:
+            count: Digits at most.
+            finish: Key that ends the entry early; empty for none.
+            timeout_s: Longest wait for each key.
+
+        Returns:
+            What was entered, and why the entry ended.
+
+        Raises:
+            UnsupportedError: The channel does not tell keys.
+        """
+        self._require(self.capabilities.dtmf_in, "tell which keys are pressed")
+        entry = self._entry = DigitEntry(count, finish=finish)
+        try:
+            while entry.end is None:
+                self._key_pressed.clear()
+                await asyncio.wait_for(self._key_pressed.wait(), timeout_s)
+        except TimeoutError:
+            entry.give_up(EntryEnd.TIMEOUT)
+        finally:
+            self._entry = None
+        return entry.result()
+
+    def pressed(self, key: str) -> None:
+        """The other party has pressed a key. Never log it: it may be of a card number."""
+        if self._entry:
+            self._entry.push(key)
+            self._key_pressed.set()
+        elif self._on_key:
+            self._on_key(key)
+
+    def ended(self) -> None:
+        """The call is over, whoever ended it."""
+        if self.state is not CallState.TRANSFERRED:
+            self.state = CallState.ENDED
+        self.over.set()
+        if self._entry:
+            self._entry.give_up(EntryEnd.CALL_OVER)
+            self._key_pressed.set()
+
+    def _require(self, able: bool, what: str) -> None:
+        if not able:
+            raise UnsupportedError(f"{self.facts.channel} cannot {what}")
