@@ -23,6 +23,8 @@ STAGES = (
 """Marks of a turn in the order they usually come. All are seconds since the session began;
 ``speech_end`` is when the last sample of the user's speech arrived."""
 
+_OF_THE_ANSWER = ("first_token", "first_clause", "first_speech")
+
 
 @dataclass(slots=True)
 class TurnRecord:
@@ -108,6 +110,11 @@ class TurnRecorder:
         """Mark a stage of a turn that is not decided yet; the last such mark counts."""
         self._draft[name] = self.now_s()
 
+    def draft_begins(self) -> None:
+        """Forget how far an earlier draft of the answer had come."""
+        for name in _OF_THE_ANSWER:
+            self._draft.pop(name, None)
+
     def begin(self, *, text: str, start: int | None, end: int, decision: dict[str, Any]) -> None:
         """A turn was committed."""
         record = TurnRecord(
@@ -121,13 +128,12 @@ class TurnRecorder:
         self._draft = {}
         self.turns.append(record)
 
-    def mark(self, name: str) -> bool:
-        """Mark a stage of the current turn; only the first time counts.
+    def mark(self, name: str, *, draft: bool = False) -> None:
+        """Mark a stage; only the first time counts.
 
-        Returns:
-            Whether this was the first time.
+        Args:
+            name: One of `STAGES`.
+            draft: Whether it belongs to the turn that is not decided yet, not to the current one.
         """
-        if name in self.current.marks:
-            return False
-        self.current.marks[name] = self.now_s()
-        return True
+        marks = self._draft if draft else self.current.marks
+        marks.setdefault(name, self.now_s())

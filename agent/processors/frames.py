@@ -5,10 +5,17 @@ What must not wait behind data, or survive an interruption, is a SystemFrame.
 
 from dataclasses import dataclass, field
 
-from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame, TextFrame
+from pipecat.frames.frames import (
+    ControlFrame,
+    DataFrame,
+    LLMFullResponseStartFrame,
+    SystemFrame,
+    TextFrame,
+)
 
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import PcmChunk
+from agent.llm.draft import Draft
 from agent.llm.fallback import Failure
 from agent.tts.speech import Speech
 from agent.turns.events import Decision
@@ -52,6 +59,18 @@ class TurnDecisionFrame(SystemFrame):
 
     decision: Decision
     text: str = ""
+
+
+@dataclass
+class DraftStartFrame(LLMFullResponseStartFrame):
+    """A response begins whose turn may not have ended: make it, and let nothing be heard.
+
+    Parameters
+    ----------
+        draft: Settled by the language model's service before the frame that settles it comes by.
+    """
+
+    draft: Draft = field(default_factory=Draft)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from agent.errors import RetryError
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
+from agent.processors.drafting import Drafting
 from agent.processors.frames import LanguageFailureFrame
 
 Warm = Callable[[list[dict[str, str]]], Awaitable[object]]
@@ -45,7 +46,7 @@ class LanguageRequest:
     on_closed: Callable[[], None] = lambda: None
 
 
-class Language(OpenAILLMService):
+class Language(Drafting, OpenAILLMService):
     """Pipecat's service, with deadlines, a warm cache and failures that have a name."""
 
     # Most OpenAI-compatible servers know only the classic roles.
@@ -98,6 +99,9 @@ class Language(OpenAILLMService):
     ) -> None:
         """Name the failure for those downstream, then report it as Pipecat does."""
         failure = _failure(exception)
+        if await self.give_up_draft():
+            logger.info("a draft failed unheard: {}", failure)
+            return
         logger.warning("the language model failed: {} ({})", failure, type(exception).__name__)
         await self.push_frame(LanguageFailureFrame(failure=failure))
         await super().push_error(error_msg, exception, **kwargs)

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
     InputTransportMessageFrame,
     InterruptionFrame,
@@ -14,6 +15,7 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import (
     FrameDirection,
@@ -27,7 +29,12 @@ from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
 from agent.playout.position import HeardPosition
-from agent.processors.frames import ClientEventFrame, HeardWordsFrame, SpeechFrame
+from agent.processors.frames import (
+    ClientEventFrame,
+    DraftStartFrame,
+    HeardWordsFrame,
+    SpeechFrame,
+)
 from agent.settings import PlayoutSettings
 from agent.tts.speech import Speech
 
@@ -42,7 +49,7 @@ class Playout(FrameProcessor):
     """Paces speech by what the transport has taken, never more than `lead_s` ahead.
 
     `PlayoutAck`, behind the transport, says what was taken. The window holds `lead_s` of
-    audio; full, speech waits in the buffer.
+    audio; full, speech waits in the buffer. So does a draft, until its turn has ended.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Playout(FrameProcessor):
         self._heard = HeardPosition(sample_rate, delay_s)
         self._resampler: StreamResampler | None = None
         self._outstanding: deque[tuple[Int16Array, int]] = deque()
+        self._draft: DraftStartFrame | None = None
         self._end: LLMFullResponseEndFrame | None = None
         self._started = False
         self._at_rest = asyncio.Event()
@@ -107,16 +115,20 @@ class Playout(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case SpeechFrame():
-                self._add(frame.speech)
+                if not self._is_withdrawn:
+                    self._add(frame.speech)
             case LLMFullResponseStartFrame():
                 # An apology may follow an answer that is still being heard.
                 await self._at_rest.wait()
-                self._begin()
-                await self.push_frame(frame, direction)
+                await self._begin(frame)
             case LLMFullResponseEndFrame():
-                self._close_buffer()
-                self._end = frame
-                self._wake.set()
+                if not self._is_withdrawn:
+                    self._close_buffer()
+                    self._end = frame
+                    self._wake.set()
+            case UserStoppedSpeakingFrame() | EagerEndOfTurnCancelFrame():
+                await self.push_frame(frame, direction)
+                await self._settle_draft()
             case InterruptionFrame():
                 await self._cut(frame, direction)
             case InputTransportMessageFrame():
@@ -134,12 +146,46 @@ class Playout(FrameProcessor):
                 self._recorder.mark("first_audio")
             self._wake.set()
 
-    def _begin(self) -> None:
+    @property
+    def _is_held(self) -> bool:
+        """Whether what is in the buffer must not be heard yet, or ever."""
+        return self._draft is not None
+
+    @property
+    def _is_withdrawn(self) -> bool:
+        return self._draft is not None and self._draft.draft.is_withdrawn
+
+    async def _begin(self, start: LLMFullResponseStartFrame) -> None:
         self._at_rest.clear()
         self._buffer.open()
         self._ledger.begin()
         self._end = None
+        if isinstance(start, DraftStartFrame):
+            self._draft = start
+            await self._settle_draft()
+        else:
+            self._draft = None
+            await self._release(start)
+
+    async def _settle_draft(self) -> None:
+        """Let a confirmed draft be heard, and make a withdrawn one as if it had never been."""
+        start = self._draft
+        if start is None or start.draft.is_pending:
+            return
+        if not start.draft.is_withdrawn:
+            self._draft = None
+            await self._release(start)
+            return
+        # It stays here, and keeps out what of it still arrives, until another response begins.
+        self._drop_speech()
+        self._ledger.cut()
+        self._end = None
+        self._at_rest.set()
+
+    async def _release(self, start: LLMFullResponseStartFrame) -> None:
         self._turn = self._recorder.current.turn
+        await self.push_frame(start)
+        self._wake.set()
 
     def _on_report(self, message: object) -> None:
         if not isinstance(message, dict) or message.get("type") != "played":
@@ -153,13 +199,13 @@ class Playout(FrameProcessor):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while len(self._outstanding) < self._window:
+            while not self._is_held and len(self._outstanding) < self._window:
                 packet = self._buffer.take(self._packet)
                 if packet is None:
                     break
                 await self._send(packet)
             await self._tell_heard()
-            if self._end and self._buffer.is_done and not self._outstanding:
+            if self._end and not self._is_held and self._buffer.is_done and not self._outstanding:
                 await self._finish(self._end)
 
     async def _send(self, packet: Int16Array) -> None:
@@ -198,6 +244,7 @@ class Playout(FrameProcessor):
         self._ledger.cut()
         self._heard.cut()
         self._end = None
+        self._draft = None
         self._at_rest.set()
         if was_speaking:
             await self.push_frame(ClientEventFrame(event={"type": "clear"}))

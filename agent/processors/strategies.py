@@ -1,6 +1,6 @@
 """Our decisions as Pipecat's turn strategies: the aggregator does what the policy decided."""
 
-from pipecat.frames.frames import Frame, TranscriptionFrame
+from pipecat.frames.frames import EagerEndOfTurnCancelFrame, Frame, TranscriptionFrame
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
@@ -41,6 +41,9 @@ class DecidedTurnStop(BaseUserTurnStopStrategy):
         """Follow the policy's decisions."""
         if isinstance(frame, TurnDecisionFrame):
             await self._on_decision(frame)
+        elif isinstance(frame, EagerEndOfTurnCancelFrame):
+            # The model has given its draft up: it failed, or wants a tool. Ask anew at the end.
+            self._speculation = None
         elif isinstance(frame, TranscriptionFrame):
             await self._on_final(frame.text)
         return ProcessFrameResult.CONTINUE

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from loguru import logger
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
     FunctionCallsStartedFrame,
     InterruptionFrame,
@@ -21,9 +22,10 @@ from pipecat.processors.frame_processor import (
     FrameProcessorSetup,
 )
 
+from agent.llm.draft import Draft
 from agent.llm.fallback import Action, Failure, Fallback, Retry, Say
 from agent.observe.record import TurnRecorder
-from agent.processors.frames import LanguageFailureFrame, SpeechFrame
+from agent.processors.frames import DraftStartFrame, LanguageFailureFrame, SpeechFrame
 from agent.tts.clauses import ClauseSplitter
 from agent.tts.speech import Speech, Voice
 
@@ -37,9 +39,10 @@ _Work = str | LLMFullResponseEndFrame | LLMFullResponseStartFrame
 
 
 class Synthesis(FrameProcessor):
-    """Speaks the language model's answer as it comes.
+    """Speaks the language model's answer as it comes, a draft like any other.
 
-    A barge-in increments the generation; speech of an older one is dropped where it arrives.
+    A barge-in or a withdrawn draft increments the generation; speech of an older one is dropped
+    where it arrives.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Synthesis(FrameProcessor):
         self._worker: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failure: Failure | None = None
+        self._draft: Draft | None = None
         self._is_responding = self._has_text = self._called_tool = False
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
@@ -95,13 +99,22 @@ class Synthesis(FrameProcessor):
             case _:
                 if isinstance(frame, InterruptionFrame):
                     self._drop()
+                elif isinstance(frame, EagerEndOfTurnCancelFrame):
+                    if self._draft and self._draft.is_withdrawn:
+                        self._drop()
                 elif isinstance(frame, FunctionCallsStartedFrame):
                     self._called_tool = True
                 await self.push_frame(frame, direction)
 
     async def _begin(self, frame: LLMFullResponseStartFrame) -> None:
+        self._draft = frame.draft if isinstance(frame, DraftStartFrame) else None
+        if self._draft and self._draft.is_withdrawn:
+            self._is_responding = False
+            return
         self._splitter = ClauseSplitter()
         self._is_responding, self._has_text, self._called_tool = True, False, False
+        if self._draft:
+            self._recorder.draft_begins()
         await self._act(self._fallback.request_started(self._now()))
         await self._put(frame)
 
@@ -110,7 +123,7 @@ class Synthesis(FrameProcessor):
             return
         if text.strip():
             self._has_text = True
-            self._recorder.mark("first_token")
+            self._mark("first_token")
             await self._act(self._fallback.token(self._now()))
         for clause in self._splitter.push(text):
             await self._say(clause)
@@ -156,13 +169,15 @@ class Synthesis(FrameProcessor):
     async def _watch_model(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            if self._draft and self._draft.is_pending:
+                continue  # Nobody waits for it yet.
             await self._act(self._fallback.tick(self._now()))
             if self._is_model_ready():
                 # Means nothing unless a question waits for a dead server.
                 await self._act(self._fallback.server_ready(self._now()))
 
     async def _say(self, clause: str) -> None:
-        self._recorder.mark("first_clause")
+        self._mark("first_clause")
         await self._put(clause)
 
     async def _put(self, work: _Work) -> None:
@@ -171,6 +186,7 @@ class Synthesis(FrameProcessor):
     def _drop(self) -> None:
         self._generation += 1
         self._is_responding = False
+        self._draft = None
         self._fallback.cancelled(self._now())
         while not self._queue.empty():
             self._queue.get_nowait()
@@ -192,8 +208,11 @@ class Synthesis(FrameProcessor):
             if speech is None:
                 return
             if generation == self._generation:
-                self._recorder.mark("first_speech")
+                self._mark("first_speech")
                 await self.push_frame(SpeechFrame(speech=speech))
+
+    def _mark(self, stage: str) -> None:
+        self._recorder.mark(stage, draft=bool(self._draft and self._draft.is_pending))
 
     async def _run(self, step: Callable[[], Speech | None]) -> Speech | None:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)

@@ -13,12 +13,12 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
 )
-from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings
 
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.llm.fallback import Failure
+from agent.processors.drafting import Drafting
 from agent.processors.frames import LanguageFailureFrame
 from agent.tts.speech import Speech, SpokenWord
 
@@ -78,7 +78,7 @@ class ScriptedRecogniser:
         return Hypothesis(self._id, text, words, is_final, self._start, self._end)
 
 
-class ScriptedLanguage(LLMService):
+class ScriptedLanguage(Drafting):
     """In the language model's place: says its lines in order, at a stated pace."""
 
     def __init__(self, lines: list[str], first_token_s: float = 0.1) -> None:
@@ -111,6 +111,8 @@ class ScriptedLanguage(LLMService):
         await self.push_frame(LLMFullResponseStartFrame())
         try:
             if line is DEAD:
+                if await self.give_up_draft():
+                    return
                 await self.push_frame(LanguageFailureFrame(failure=Failure.UNREACHABLE))
                 return
             await asyncio.sleep(self._first_token_s)

@@ -114,6 +114,7 @@ def test_silence_from_the_model_becomes_an_apology() -> None:
 def test_a_dead_model_is_asked_again_while_the_caller_hears_why() -> None:
     call = ScriptedCall()
     call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says(DEAD)  # The draft: nobody waits for it yet.
     call.agent_says(DEAD)
     call.agent_says("Yes I am.")
 
@@ -121,13 +122,36 @@ def test_a_dead_model_is_asked_again_while_the_caller_hears_why() -> None:
 
     spoken = [m["content"] for m in outcome.history if m["role"] == "assistant"]
     assert spoken == [Lines().lost, "Yes I am."]
-    assert len(outcome.asked) == 2
+    assert len(outcome.asked) == 3
+
+
+def test_a_model_that_fails_on_a_draft_is_asked_again_when_the_turn_ends() -> None:
+    call = ScriptedCall()
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says(DEAD)
+    call.agent_says("Yes I am.")
+
+    outcome = call.run(lasting_s=6.0)
+
+    assert [m["content"] for m in outcome.history] == ["are you there?", "Yes I am."]
+
+
+def test_a_draft_is_spoken_before_the_turn_has_ended_and_heard_when_it_has() -> None:
+    call = ScriptedCall(first_token_s=0.05)
+    call.user_says("are you there?", start_s=0.5, end_s=1.5)
+    call.agent_says("Yes I am.")
+
+    outcome = call.run(lasting_s=6.0)
+
+    stages = outcome.turns[1].stages()
+    assert stages["first_speech_s"] < stages["decided_s"] <= stages["first_audio_s"]
+    assert outcome.turns[1].answered == "Yes I am."
 
 
 def test_a_model_that_stays_dead_is_given_up_aloud() -> None:
     call = ScriptedCall()
     call.user_says("are you there?", start_s=0.5, end_s=1.5)
-    for _ in range(3):
+    for _ in range(4):
         call.agent_says(DEAD)
 
     outcome = call.run(lasting_s=18.0)
