@@ -1,7 +1,10 @@
 """Does a text sound finished? Read off its last words. Pure."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum
+
+from agent.asr.hypothesis import Word
 
 
 class Completeness(Enum):
@@ -43,3 +46,43 @@ def completeness(text: str) -> Completeness:
     if words[-1] in _TRAILING_WORDS and stripped[-1] != "?":
         return Completeness.TRAILING
     return Completeness.CLOSED if ends_sentence else Completeness.OPEN
+
+
+_DIGIT_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
+_REPEATS = {"double": 1, "triple": 2}
+
+
+def digits_in(text: str) -> int:
+    """How many digits were dictated, written as figures or as words: "double seven" is two."""
+    count = extra = 0
+    for word in re.findall(r"[a-z]+|\d+", text.lower()):
+        if word in _REPEATS:
+            extra = _REPEATS[word]
+            continue
+        if word.isdigit():
+            count += len(word) + extra
+        elif word in _DIGIT_WORDS:
+            count += 1 + extra
+        extra = 0
+    return count
+
+
+def reading(text: str, words: Sequence[Word] = ()) -> dict[str, float]:
+    """What the end of a text says about the end of the turn, as features by name.
+
+    Args:
+        text: A transcript with the recogniser's own punctuation.
+        words: Its words with times and confidence, where they are known.
+
+    Returns:
+        Each feature that is present, usually 1.0; empty where no word was recognised.
+    """
+    stripped = text.rstrip()
+    found = _WORD.findall(stripped.lower().replace("’", "'"))
+    if not found:
+        return {}
+    mark = {"?": "question", ".": "stop", "!": "stop", ",": "comma"}.get(stripped[-1], "unmarked")
+    features = {mark: 1.0}
+    if found[-1] in _TRAILING_WORDS and mark != "question":
+        features["trailing"] = 1.0
+    return features
