@@ -1,0 +1,209 @@
+"""How much of the agent's own voice comes back, and words that are only that. Pure."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.audio.chunk import Int16Array, samples, seconds
+from agent.turns.sounds import distance, sound, tokens
+
+Float64Array = npt.NDArray[np.float64]
+
+SILENT_DBFS = -96.0
+"""Level given for digital silence: one step of 16 bits."""
+
+_FRAME = samples(0.008)
+"""Levels are followed in frames of 8 ms, a quarter of a hop: the delay's resolution."""
+
+_LONGEST_DELAY_S = 0.6
+"""Loudspeaker to microphone by way of the slowest usual path: two jitter buffers and a room."""
+
+_CORRELATION_S = 2.0
+"""Time over which near and far levels are compared to find the delay."""
+
+_DECAY_DB = 0.6
+"""What a room's tail loses in a frame: 60 dB in 0.8 s, a large room."""
+
+_ACTIVE_DBFS = -50.0
+"""Far-end level from which an echo could be measured at all."""
+
+_MEMORY_FRAMES = 1000
+"""Frames of far-end speech whose return is remembered: 8 s. A user talks over fewer than half of
+them, so their median is the echo's."""
+
+_LEAST_FRAMES = 25
+"""Frames of far-end speech before the measured return is believed: 0.2 s."""
+
+
+def level_dbfs(pcm: Int16Array) -> float:
+    """Root mean square of `pcm` (shape (n,), int16) in dB below a full-scale square wave."""
+    power = float(np.mean(pcm.astype(np.float64) ** 2)) if len(pcm) else 0.0
+    return float(_decibels(np.array(power)))
+
+
+@dataclass(frozen=True, slots=True)
+class EchoHop:
+    """One hop of the microphone beside what our own voice explains of it.
+
+    Attributes:
+        at_sample: Just after the hop, on the media clock (16 kHz).
+        near_dbfs: What the microphone took.
+        echo_dbfs: The level our own voice is expected to come back with.
+        return_db: Echo's level less the far end's, the running estimate; 0.0 until measured.
+        delay_s: Of the echo, the running estimate.
+    """
+
+    at_sample: int
+    near_dbfs: float
+    echo_dbfs: float
+    return_db: float
+    delay_s: float
+
+
+class EchoLevel:
+    """Follows the echo's return level and delay. Pure.
+
+    Needs no canceller, and works as well behind one: then it measures what is left.
+    """
+
+    def __init__(self, unknown_return_db: float = 0.0) -> None:
+        """Begin without knowledge of the path.
+
+        Args:
+            unknown_return_db: Return assumed until 0.2 s of the agent's speech were measured.
+        """
+        self._unknown = unknown_return_db
+        lags = samples(_LONGEST_DELAY_S) // _FRAME
+        self._far = np.full(lags + 1, SILENT_DBFS)
+        """Newest last: the far end's level by frame, held up by the room's decay."""
+        self._weight = 0.0
+        self._means = np.zeros((2, lags + 1))
+        self._products = np.zeros((3, lags + 1))
+        self._returns: deque[float] = deque(maxlen=_MEMORY_FRAMES)
+        self._keep = 1.0 - 1.0 / (samples(_CORRELATION_S) / _FRAME)
+
+    @property
+    def delay_s(self) -> float:
+        """Of the echo: the lag at which near and far levels go together best."""
+        return seconds(self._lag() * _FRAME)
+
+    @property
+    def return_db(self) -> float:
+        """Echo's level less the far end's."""
+        if len(self._returns) < _LEAST_FRAMES:
+            return self._unknown
+        return float(np.median(np.fromiter(self._returns, np.float64)))
+
+    def push(self, at_sample: int, near: Int16Array, far: Int16Array) -> EchoHop:
+        """Take one hop of both ends.
+
+        Args:
+            at_sample: Just after the hop, on the media clock.
+            near: From the microphone, shape (512,), int16, 16 kHz.
+            far: Played meanwhile, same shape.
+        """
+        lag = self._lag()
+        expected = SILENT_DBFS
+        for near_db, far_db in zip(_frame_levels(near), _frame_levels(far), strict=True):
+            held = max(float(far_db), self._far[-1] - _DECAY_DB)
+            self._far = np.append(self._far[1:], held)
+            self._correlate(float(near_db))
+            delayed = float(self._far[-1 - lag])
+            expected = max(expected, delayed)
+            if delayed > _ACTIVE_DBFS:
+                self._returns.append(float(near_db) - delayed)
+        return_db = self.return_db
+        return EchoHop(
+            at_sample=at_sample,
+            near_dbfs=level_dbfs(near),
+            echo_dbfs=max(SILENT_DBFS, expected + return_db)
+            if expected > _ACTIVE_DBFS
+            else SILENT_DBFS,
+            return_db=return_db,
+            delay_s=seconds(lag * _FRAME),
+        )
+
+    def _correlate(self, near_db: float) -> None:
+        if self._far.max() <= _ACTIVE_DBFS:
+            return
+        far = self._far[::-1]
+        keep = self._keep
+        self._weight = keep * self._weight + 1.0
+        self._means = keep * self._means + np.stack([far, np.full_like(far, near_db)])
+        self._products = keep * self._products + np.stack(
+            [far * far, far * near_db, np.full_like(far, near_db * near_db)]
+        )
+
+    def _lag(self) -> int:
+        if self._weight < _LEAST_FRAMES:
+            return 0
+        far, near = self._means / self._weight
+        far_2, cross, near_2 = self._products / self._weight
+        spread = np.sqrt(
+            np.maximum(far_2 - far * far, 1e-3) * np.maximum(near_2 - near * near, 1e-3)
+        )
+        return int(np.argmax((cross - far * near) / spread))
+
+
+class EchoVeto:
+    """Tells whether a partial only repeats what the agent is saying. Pure."""
+
+    def __init__(self, least_share: float = 0.7) -> None:
+        """Compare from now on.
+
+        Args:
+            least_share: Of the partial's words, those that must be the agent's.
+        """
+        self._least = least_share
+
+    def share(self, words: Sequence[str], spoken: Sequence[str]) -> float:
+        """How much of a partial is the agent's own.
+
+        Args:
+            words: Of the partial, as recognised.
+            spoken: What the agent said lately and is saying, in order: 3 s before the partial's
+                first word to now.
+
+        Returns:
+            Share of the partial's sounds that lie, in order, in what was spoken; 0.0 without words.
+        """
+        said = [sound(token) for word in words for token in tokens(word)]
+        own = [sound(token) for word in spoken for token in tokens(word)]
+        weights = [len(key) for key in said]
+        return _common(said, own) / sum(weights) if said and sum(weights) else 0.0
+
+    def repeats(self, words: Sequence[str], spoken: Sequence[str]) -> bool:
+        """Whether a partial is the agent's own voice."""
+        return self.share(words, spoken) >= self._least
+
+
+def _common(said: Sequence[str], own: Sequence[str]) -> float:
+    """Length of the sounds of `said` that are found in order in `own`."""
+    row = [0.0] * (len(own) + 1)
+    for mine in said:
+        left = 0.0
+        for j, theirs in enumerate(own, 1):
+            above = row[j]
+            row[j] = max(above, row[j - 1], left + len(mine) * _alike(mine, theirs))
+            left = above
+    return row[-1]
+
+
+def _alike(mine: str, theirs: str) -> float:
+    if mine == theirs:
+        return 1.0
+    wrong = distance(mine, theirs) / max(len(mine), len(theirs))
+    return 1.0 - wrong if wrong <= 1 / 3 else 0.0
+
+
+def _frame_levels(pcm: Int16Array) -> Float64Array:
+    frames = pcm[: len(pcm) // _FRAME * _FRAME].astype(np.float64).reshape(-1, _FRAME)
+    return _decibels(np.mean(frames**2, axis=1))
+
+
+def _decibels(power: Float64Array) -> Float64Array:
+    floor = 10 ** (SILENT_DBFS / 10)
+    return 10 * np.log10(np.maximum(power / 32768.0**2, floor))

@@ -1,0 +1,345 @@
+"""What speech over the agent means: a nod, a noise, our own echo, or a wish for the floor. Pure.
+
+The ladder's last rung. The agent has been ducked and paused, both reversible; this decides, on the
+sample clock and within 0.7 s of the confirmed onset, whether it goes on from the sample it was
+paused at or is cut.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from agent.asr.hypothesis import Word
+from agent.audio.chunk import samples, seconds
+from agent.turns.echo import SILENT_DBFS, EchoVeto
+from agent.turns.hotwords import Hotword, HotwordAction
+from agent.turns.sounds import tokens
+from agent.vad.silero import HOP
+
+
+class OverlapKind(Enum):
+    """What an overlap is."""
+
+    UNDECIDED = "UNDECIDED"
+    """Not known yet: the agent stays paused."""
+
+    BACKCHANNEL = "BACKCHANNEL"
+    """The user listens and says so: the agent goes on."""
+
+    NOISE = "NOISE"
+    """A cough, a door, a word to nobody: the agent goes on."""
+
+    ECHO = "ECHO"
+    """The agent heard itself: it goes on."""
+
+    INTERRUPTION = "INTERRUPTION"
+    """The user takes the floor: the agent is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeech:
+    """What the agent says, at the overlap's onset.
+
+    Attributes:
+        said: Words heard of this response, in order; the last 3 s matter.
+        unsaid: Words made and not yet heard, in order; those already sent come first.
+    """
+
+    said: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question has just been put, or is being put: then "okay" is an answer."""
+        near = (*self.said[-_JUST_ASKED:], *self.unsaid[:_ABOUT_TO_ASK])
+        return any(word.rstrip("\"')”’").endswith("?") for word in near)
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """The words whose echo may be heard now."""
+        return (*self.said[-_ECHOED:], *self.unsaid[:_SENT])
+
+
+_JUST_ASKED = 8
+"""Words after a question in which an answer may still come: about 2.5 s of speech."""
+
+_ABOUT_TO_ASK = 3
+"""Words before a question's end in which an answer may come already."""
+
+_ECHOED, _SENT = 16, 6
+"""Words heard in the last 5 s, and those that sound while an overlap is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapHop:
+    """One hop during the overlap.
+
+    Attributes:
+        at_sample: Just after it, on the media clock (16 kHz).
+        probability: The speech posterior.
+        level_dbfs: Of the microphone.
+        echo_dbfs: Level expected of our own voice (`agent.turns.echo.EchoLevel`).
+    """
+
+    at_sample: int
+    probability: float
+    level_dbfs: float = 0.0
+    echo_dbfs: float = SILENT_DBFS
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapWords:
+    """The recogniser's latest words for the overlap.
+
+    Attributes:
+        at_sample: When they came.
+        words: All words so far; empty if it heard none.
+        end_sample: Just after the last sample they take into account.
+    """
+
+    at_sample: int
+    words: tuple[Word, ...]
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapSettings:
+    """How much evidence each verdict needs."""
+
+    verdict_s: float = 0.7
+    """From the confirmed onset to the last moment for a verdict."""
+
+    floor_s: float = 0.6
+    """Speech, as long as this and louder than our echo, that takes the floor unless its words are a
+    backchannel's."""
+
+    content_words: int = 2
+    """Words that say something, which take the floor however short."""
+
+    over_s: float = 0.2
+    """Silence after which the overlap is over."""
+
+    short_s: float = 0.35
+    """Speech up to this length, over and without known words, is a noise."""
+
+    echo_margin_db: float = 6.0
+    """How far above the expected echo speech must be to be another's."""
+
+    echo_share: float = 0.7
+    """Of a partial's sounds, those that must be the agent's own to veto it."""
+
+    speech_probability: float = 0.5
+    """A hop at or above this counts as speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The verdict on an overlap, so far.
+
+    Attributes:
+        kind: What it is.
+        at_sample: When this was decided.
+        reason: In words, for logs, records and the page.
+        figures: What it rests on, by name.
+    """
+
+    kind: OverlapKind
+    at_sample: int
+    reason: str
+    figures: dict[str, float | str] = field(default_factory=dict)
+
+
+BACKCHANNELS = frozenset(
+    tuple(phrase.split())
+    for phrase in (
+        "yeah", "yes", "yep", "yup", "ya", "yah", "ok", "okay", "k", "kay", "mhm", "mm", "mmm",
+        "mm hmm", "mm hm", "mhmm", "hmm", "hm", "um", "uh", "uh huh", "huh", "uhhuh", "ah",
+        "oh", "aha", "ha", "right", "sure", "good", "great", "nice", "cool", "wow", "alright",
+        "all right", "fine", "true", "exactly", "indeed", "really", "i see", "i know", "got it",
+        "gotcha", "of course", "that's right", "that's true", "makes sense", "sounds good",
+        "i understand", "understood", "perfect", "interesting", "oh really", "oh wow", "no way",
+        "thanks", "thank you", "very good", "oh my", "oh dear", "well",
+    )
+)  # fmt: skip
+"""What listeners say to leave the floor (after the backchannels tagged in Switchboard, Jurafsky et
+al. 1997: uh-huh, yeah, right, oh, okay, really, hm)."""
+
+_TAKES_FLOOR = frozenset(
+    (
+        "no nope stop wait but actually sorry excuse pardon what why how when where who which can "
+        "could would hello hey cancel listen hold"
+    ).split()
+)
+"""One of these as the first word is enough: nobody nods with it."""
+
+_SAYS_NOTHING = frozenset("um uh er ah oh mm mmm hmm hm mhm huh a the and so well i it".split())
+"""Words that do not count as content."""
+
+
+class Reading(Enum):
+    """What an overlap's words are."""
+
+    EMPTY = "no words"
+    BACKCHANNEL = "a backchannel"
+    ANSWER = "an answer"
+    FLOOR_WORD = "a word that takes the floor"
+    CONTENT = "content"
+    UNCLEAR = "an unclear word"
+
+
+def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Reading:
+    """Say what the words of an overlap are.
+
+    Args:
+        words: As recognised.
+        asked: Whether the agent has just asked something.
+        content_words: How many words with content take the floor.
+    """
+    said = [token for word in words for token in tokens(word.replace("-", " "))]
+    if not said:
+        return Reading.EMPTY
+    if said[0] in _TAKES_FLOOR and not _is_backchannel(said):
+        return Reading.FLOOR_WORD
+    if _is_backchannel(said):
+        return Reading.ANSWER if asked else Reading.BACKCHANNEL
+    content = [token for token in _without_backchannel(said) if token not in _SAYS_NOTHING]
+    return Reading.CONTENT if len(content) >= content_words else Reading.UNCLEAR
+
+
+def _is_backchannel(said: Sequence[str]) -> bool:
+    return not _without_backchannel(said)
+
+
+def _without_backchannel(said: Sequence[str]) -> Sequence[str]:
+    """What is left after the backchannels at its head."""
+    while said:
+        heads = (said[:length] for length in (3, 2, 1))
+        head = next((head for head in heads if tuple(head) in BACKCHANNELS), None)
+        if head is None:
+            break
+        said = said[len(head) :]
+    return said
+
+
+class OverlapVerdict:
+    """Judges one overlap as its evidence comes in. Pure.
+
+    A verdict that leaves the agent the floor may still become INTERRUPTION, if more is said; an
+    INTERRUPTION stands. At the deadline there is always a verdict.
+    """
+
+    def __init__(
+        self,
+        onset_sample: int,
+        confirmed_sample: int,
+        agent: AgentSpeech,
+        settings: OverlapSettings | None = None,
+    ) -> None:
+        """Begin at the moment in which the overlap was confirmed as speech.
+
+        Args:
+            onset_sample: First sample of the first hop of its speech, on the media clock.
+            confirmed_sample: When it was known to be speech.
+            agent: What the agent says.
+            settings: How much evidence is needed.
+        """
+        self._settings = settings or OverlapSettings()
+        self._agent = agent
+        self._onset = onset_sample
+        # The last hop before it is over: the next one would come too late.
+        self._deadline = confirmed_sample + samples(self._settings.verdict_s) - HOP + 1
+        self._speech = confirmed_sample - onset_sample
+        self._speech_end = self._now = confirmed_sample
+        self._above_echo = 0
+        self._judged_hops = 0
+        self._words: OverlapWords | None = None
+        self._hotword: Hotword | None = None
+        self._veto = EchoVeto(self._settings.echo_share)
+        self.verdict = Overlap(OverlapKind.UNDECIDED, confirmed_sample, "speech over the agent")
+
+    def push(self, evidence: OverlapHop | OverlapWords | Hotword) -> Overlap:
+        """Take one piece of evidence; return the verdict as it stands."""
+        match evidence:
+            case OverlapHop():
+                self._on_hop(evidence)
+            case OverlapWords():
+                self._words = evidence
+                self._now = max(self._now, evidence.at_sample)
+            case Hotword():
+                self._hotword = evidence
+        if self.verdict.kind is not OverlapKind.INTERRUPTION:
+            kind, reason = self._judge()
+            if kind is not OverlapKind.UNDECIDED and kind is not self.verdict.kind:
+                self.verdict = Overlap(kind, self._now, reason, self._figures())
+        return self.verdict
+
+    def _on_hop(self, hop: OverlapHop) -> None:
+        self._now = hop.at_sample
+        if hop.probability < self._settings.speech_probability:
+            return
+        self._speech += HOP
+        self._speech_end = hop.at_sample
+        self._judged_hops += 1
+        self._above_echo += hop.level_dbfs >= hop.echo_dbfs + self._settings.echo_margin_db
+
+    @property
+    def _is_over(self) -> bool:
+        return self._now - self._speech_end >= samples(self._settings.over_s)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the words take all the speech into account."""
+        return self._words is not None and self._words.end_sample >= self._speech_end
+
+    @property
+    def _is_echo_loud(self) -> bool:
+        return self._judged_hops >= 3 and self._above_echo < 0.5 * self._judged_hops
+
+    def _texts(self) -> list[str]:
+        return [word.text for word in self._words.words] if self._words else []
+
+    def _judge(self) -> tuple[OverlapKind, str]:
+        if self._hotword is not None:
+            return _hotword_means(self._hotword)
+        texts = self._texts()
+        if texts and self._veto.repeats(texts, self._agent.around):
+            return OverlapKind.ECHO, "repeats what the agent is saying"
+        reading = read(texts, asked=self._agent.asks, content_words=self._settings.content_words)
+        if reading in (Reading.CONTENT, Reading.FLOOR_WORD, Reading.ANSWER):
+            return OverlapKind.INTERRUPTION, reading.value
+        if self._is_echo_loud:
+            return self._when_due(OverlapKind.ECHO, "no louder than our own echo")
+        if reading is Reading.BACKCHANNEL:
+            return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
+        if self._is_over and self._is_settled:
+            if reading is Reading.UNCLEAR:
+                return OverlapKind.INTERRUPTION, reading.value
+            return OverlapKind.NOISE, "speech without words"
+        if self._speech >= samples(self._settings.floor_s):
+            return OverlapKind.INTERRUPTION, "speech that goes on"
+        if self._now < self._deadline:
+            return OverlapKind.UNDECIDED, ""
+        if self._speech <= samples(self._settings.short_s):
+            return OverlapKind.NOISE, "too short to take the floor"
+        return OverlapKind.INTERRUPTION, "time is up"
+
+    def _when_due(self, kind: OverlapKind, reason: str) -> tuple[OverlapKind, str]:
+        """`kind`, once nothing more can be said before it must be known."""
+        if self._now >= self._deadline or (self._is_over and self._is_settled):
+            return kind, reason
+        return OverlapKind.UNDECIDED, ""
+
+    def _figures(self) -> dict[str, float | str]:
+        return {
+            "speech_s": round(seconds(self._speech), 3),
+            "since_onset_s": round(seconds(self._now - self._onset), 3),
+            "above_echo": round(self._above_echo / max(self._judged_hops, 1), 2),
+            "echo_share": round(self._veto.share(self._texts(), self._agent.around), 2),
+            "words": " ".join(self._texts()),
+        }
+
+
+def _hotword_means(hotword: Hotword) -> tuple[OverlapKind, str]:
+    if hotword.action is HotwordAction.GO_ON:
+        return OverlapKind.BACKCHANNEL, f'hotword "{hotword.phrase}"'
+    return OverlapKind.INTERRUPTION, f'hotword "{hotword.phrase}"'

@@ -1,0 +1,170 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.asr.hypothesis import Word
+from agent.turns.hotwords import Hotword, HotwordAction
+from agent.turns.overlap import (
+    AgentSpeech,
+    OverlapHop,
+    OverlapKind,
+    OverlapVerdict,
+    OverlapWords,
+    Reading,
+    read,
+)
+
+HOP, RATE = 512, 16_000
+ONSET, CONFIRMED = 10 * HOP, 13 * HOP
+TALE = AgentSpeech(
+    said=tuple("Saturn is the sixth planet from the sun and the second".split()),
+    unsaid=tuple("largest in the solar system after Jupiter".split()),
+)
+
+
+class Over:
+    """Speech over the agent, hop by hop."""
+
+    def __init__(self, agent=TALE):
+        self.judge = OverlapVerdict(ONSET, CONFIRMED, agent)
+        self.at = CONFIRMED
+        self.changes = []
+
+    def tell(self, evidence):
+        verdict = self.judge.push(evidence)
+        if not self.changes or verdict is not self.changes[-1]:
+            self.changes.append(verdict)
+        return self
+
+    def hops(self, probability, duration_s, level=-30.0, echo=-96.0):
+        for _ in range(round(duration_s * RATE / HOP)):
+            self.at += HOP
+            self.tell(OverlapHop(self.at, probability, level, echo))
+        return self
+
+    def speech(self, duration_s, **levels):
+        return self.hops(0.95, duration_s, **levels)
+
+    def silence(self, duration_s):
+        return self.hops(0.02, duration_s, level=-70.0)
+
+    def hears(self, text):
+        words = tuple(Word(part, ONSET, self.at, 0.9) for part in text.split())
+        return self.tell(OverlapWords(self.at, words, self.at))
+
+    @property
+    def kind(self):
+        return self.judge.verdict.kind.name
+
+    @property
+    def decided_s(self):
+        return (self.judge.verdict.at_sample - CONFIRMED) / RATE
+
+
+@pytest.mark.parametrize("word", ["Yeah.", "Mm-hmm.", "Okay.", "Right, I see.", "Oh wow."])
+def test_a_backchannel_leaves_the_agent_the_floor(word):
+    over = Over().speech(0.25).silence(0.1).hears(word).silence(0.2)
+    assert over.kind == "BACKCHANNEL"
+    assert over.decided_s <= 0.7
+
+
+def test_okay_to_a_question_is_an_answer():
+    agent = AgentSpeech(said=("Shall", "I", "book", "it?"), unsaid=("It", "costs"))
+    assert Over(agent).speech(0.25).hears("Okay.").kind == "INTERRUPTION"
+    assert Over(agent).speech(0.25).hears("Mhm, um.").silence(1).kind == "INTERRUPTION"
+    long_ago = AgentSpeech(said=(*agent.said, *"and so on for very many words now".split()))
+    assert Over(long_ago).speech(0.25).hears("Um.").silence(1).kind == "BACKCHANNEL"
+
+
+@pytest.mark.parametrize("text", ["book tomorrow", "no", "but the ring", "okay book the car"])
+def test_words_with_content_take_the_floor_at_once(text):
+    over = Over().speech(0.2).hears(text)
+    assert over.kind == "INTERRUPTION"
+
+
+def test_speech_that_goes_on_takes_the_floor_without_words():
+    over = Over().speech(1.0)
+    assert over.kind == "INTERRUPTION"
+    assert over.decided_s < 0.7
+
+
+def test_a_cough_is_a_noise():
+    assert Over().speech(0.1).silence(0.1).hears("").silence(0.2).kind == "NOISE"
+
+
+def test_there_is_a_verdict_even_if_the_recogniser_is_stuck():
+    for length in (0.03, 0.2, 0.4, 0.6):
+        over = Over().speech(length).silence(1.0)
+        assert over.kind != "UNDECIDED"
+        assert over.decided_s <= 0.7
+
+
+def test_our_own_level_is_echo_and_a_louder_voice_is_not():
+    assert Over().speech(0.9, level=-32.0, echo=-30.0).kind == "ECHO"
+    assert Over().speech(0.9, level=-20.0, echo=-30.0).kind == "INTERRUPTION"
+
+
+def test_what_the_agent_is_saying_is_echo_whatever_its_level():
+    over = Over().speech(0.4).hears("and the second largest")
+    assert over.kind == "ECHO"
+
+
+def test_more_words_turn_a_backchannel_into_an_interruption():
+    over = Over().speech(0.2).silence(0.1).hears("Okay.").silence(0.3)
+    assert over.kind == "BACKCHANNEL"
+    over.speech(0.4).hears("Okay. Book the flight.")
+    assert over.kind == "INTERRUPTION"
+    over.hears("Okay.").silence(2)
+    assert over.kind == "INTERRUPTION"
+
+
+def test_a_hotword_decides():
+    def hotword(action):
+        return Hotword(action, "x", 0, 0, ONSET, CONFIRMED, 0.0)
+
+    assert Over().tell(hotword(HotwordAction.STOP)).kind == "INTERRUPTION"
+    assert Over().tell(hotword(HotwordAction.GO_ON)).kind == "BACKCHANNEL"
+
+
+def test_every_verdict_tells_its_figures():
+    verdict = Over().speech(1.0).judge.verdict
+    assert verdict.reason == "speech that goes on"
+    assert verdict.figures["speech_s"] >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("", Reading.EMPTY),
+        ("uh-huh", Reading.BACKCHANNEL),
+        ("no way", Reading.BACKCHANNEL),
+        ("no", Reading.FLOOR_WORD),
+        ("table", Reading.UNCLEAR),
+        ("yeah table four", Reading.CONTENT),
+    ],
+)
+def test_reading(text, reading):
+    assert read(text.split(), asked=False) is reading
+
+
+evidence = st.lists(
+    st.tuples(
+        st.floats(0, 1), st.floats(-96, 0), st.floats(-96, 0), st.none() | st.text(max_size=20)
+    ),
+    min_size=25,
+    max_size=60,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(evidence)
+def test_whatever_comes_there_is_a_verdict_in_time_and_an_interruption_stands(steps):
+    over = Over()
+    for probability, level, echo, text in steps:
+        over.hops(probability, HOP / RATE, level=level, echo=echo)
+        if text is not None:
+            over.hears(text)
+        if over.at >= CONFIRMED + round(0.7 * RATE):
+            assert over.judge.verdict.kind is not OverlapKind.UNDECIDED
+    kinds = [change.kind for change in over.changes]
+    assert OverlapKind.INTERRUPTION not in kinds[:-1]
