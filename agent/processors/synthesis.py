@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from loguru import logger
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
+    EndFrame,
     Frame,
     FunctionCallsStartedFrame,
     InterruptionFrame,
@@ -96,6 +97,10 @@ class Synthesis(FrameProcessor):
                 self._failure = frame.failure
             case TTSSpeakFrame():
                 await self._say_alone(frame.text)
+            case EndFrame():
+                # A farewell may still wait for its voice.
+                await self._queue.join()
+                await self.push_frame(frame, direction)
             case _:
                 if isinstance(frame, InterruptionFrame):
                     self._drop()
@@ -190,16 +195,17 @@ class Synthesis(FrameProcessor):
         self._fallback.cancelled(self._now())
         while not self._queue.empty():
             self._queue.get_nowait()
+            self._queue.task_done()
 
     async def _work(self) -> None:
         while True:
             generation, work = await self._queue.get()
-            if generation != self._generation:
-                continue
-            if isinstance(work, str):
-                await self._speak(work, generation)
-            else:
-                await self.push_frame(work)
+            if generation == self._generation:
+                if isinstance(work, str):
+                    await self._speak(work, generation)
+                else:
+                    await self.push_frame(work)
+            self._queue.task_done()
 
     async def _speak(self, clause: str, generation: int) -> None:
         stretches = self._voice.speak(clause)
