@@ -20,12 +20,15 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from agent.agent import Agent
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
+from agent.llm import prompt
 from agent.llm.fallback import Fallback
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
+from agent.processors.dialogue import Dialogue, Transfer
 from agent.processors.listening import Listening
 from agent.processors.playout import Playout, PlayoutAck
 from agent.processors.recognition import Recognition
@@ -94,7 +97,19 @@ class Channel:
 
 
 class VoiceSession:
-    """A conversation between one caller and one agent."""
+    """A conversation between one caller and one agent.
+
+    Args:
+        settings: Every knob.
+        models: What it is held with.
+        transport: Where the caller's voice comes from and the agent's goes.
+        channel: What must be known of the transport.
+        agent: Who talks; None for the one of the settings.
+        system_prompt: In place of the one made of the agent's instructions.
+        caller: Who calls, where the channel tells.
+        transfer: Hands the call to another line; None where the channel cannot.
+        clock: Seconds; None for the process's own.
+    """
 
     def __init__(
         self,
@@ -103,15 +118,22 @@ class VoiceSession:
         transport: BaseTransport,
         channel: Channel,
         *,
-        system_prompt: str,
+        agent: Agent | None = None,
+        system_prompt: str | None = None,
+        caller: str = "",
+        transfer: Transfer | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self._settings = settings
         self._models = models
         self._channel = channel
+        agent = agent or Agent.of(settings.agent)
+        if system_prompt is None:
+            system_prompt = prompt.system_prompt(agent.instructions, has_tools=bool(agent.tools))
         self._system_prompt = system_prompt
         self.context = LLMContext()
+        self._dialogue = Dialogue(agent, self.context, caller=caller, transfer=transfer)
         self.recorder = TurnRecorder(clock) if clock else TurnRecorder()
         self._executors: list[Executor] = []
         self._playout = Playout(
@@ -162,9 +184,10 @@ class VoiceSession:
             logger.info("session {} ended after {} turns", self.id, len(self.recorder.turns) - 1)
 
     async def greet(self) -> None:
-        """Say who we are, once the caller can hear it."""
-        if greeting := self._settings.agent.greeting:
+        """Say who we are, once the caller can hear it, and start the agent's flow."""
+        if greeting := self._dialogue.agent.greeting:
             await self._worker.queue_frame(TTSSpeakFrame(greeting))
+        self._dialogue.begin()
 
     async def end(self) -> None:
         """End the conversation once what is being said has been said."""
@@ -207,6 +230,7 @@ class VoiceSession:
                 ),
                 TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
                 aggregators.user(),
+                self._dialogue,
                 models.language(self._system_prompt),
                 self._synthesis,
                 playout,

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "playout": {"audio", "tts"},
     "observe": {"audio"},
     "transports": {"audio"},
-    "processors": {*STAGES, "observe"},
+    "processors": {*STAGES, "observe", "agent", "conversation", "tools"},
 }
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from agent.agent import Agent
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.observe.record import TurnRecord
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
-from agent.turns.policy import SilenceTable
+from agent.turns.policy import FusedPolicy
 from tests.scenarios.fakes import (
     VOICE_RATE,
     FixedProsody,
@@ -62,6 +63,7 @@ class ScriptedCall:
     prosody: float = 0.9
     first_token_s: float = 0.1
     settings: Settings = field(default_factory=Settings)
+    agent: Agent | None = None
     delay_s: float = 0.0
     ears: dict[str, Any] = field(default_factory=dict)
     """Real models in the fakes' place: fields of `Models`."""
@@ -109,7 +111,7 @@ class ScriptedCall:
             "silero": LoudnessPosterior(),
             "smart_turn": FixedProsody(self.prosody),
             "recogniser": lambda: ScriptedRecogniser(self._words),
-            "policy": SilenceTable,
+            "policy": FusedPolicy,
             "voice": SteadyVoice(),
             "language": lambda _prompt: language,
             "names": {},
@@ -122,6 +124,7 @@ class ScriptedCall:
             models,
             transport,
             Channel("memory", VOICE_RATE, self.delay_s),
+            agent=self.agent,
             system_prompt="",
             clock=loop.time,
         )

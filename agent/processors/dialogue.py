@@ -1,0 +1,258 @@
+"""Who answers the caller's turn: the language model, a question that is open, or nobody."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EagerEndOfTurnCancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMUpdateSettingsFrame,
+    SystemFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.settings import LLMSettings
+from pipecat.turns.speculation_gate import SpeculationGate
+
+from agent.agent import Agent
+from agent.conversation import Conversation
+from agent.errors import DegradedError
+from agent.llm.prompt import system_prompt
+from agent.processors.frames import ClientEventFrame
+from agent.processors.tools import ToolCalls
+from agent.turns.wake import WakeWord
+
+Transfer = Callable[[str], Awaitable[None]]
+
+
+@dataclass
+class ExpectFrame(SystemFrame):
+    """Upstream: how the next turn is likely to be spoken.
+
+    Parameters
+    ----------
+        profile: ``short``, ``continuous``, or empty when nothing special is awaited.
+    """
+
+    profile: str = ""
+
+
+class Dialogue(FrameProcessor):
+    """Stands before the language model and lets through what it shall answer.
+
+    While a flow or a tool waits for an answer, the caller's turn goes there. It is the `Floor`
+    of the session's `Conversation`, and it makes the agent's tools callable.
+
+    Args:
+        agent: Who talks.
+        context: The conversation, shared with the aggregators.
+        caller: For `Conversation.caller`.
+        transfer: Hands the call to another line; None where the channel cannot.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        context: LLMContext,
+        *,
+        caller: str = "",
+        transfer: Transfer | None = None,
+    ) -> None:
+        super().__init__()
+        self._context = context
+        self._transfer = transfer
+        self.conversation: Conversation[Any] = Conversation(self, caller=caller)
+        self._tools = ToolCalls(self.conversation, self._hand_over)
+        self._verdict = SpeculationGate(name="dialogue")
+        self._guess: str | None = None
+        self._answer: asyncio.Future[str] | None = None
+        self._patience: asyncio.Timeout | None = None
+        self._patience_s = 0.0
+        self._user_speaks = self._agent_speaks = False
+        self._turns_seen = 0
+        self._brief = ""
+        self._flow: asyncio.Task[None] | None = None
+        self._adopt(agent)
+
+    @property
+    def agent(self) -> Agent:
+        """Who talks now."""
+        return self._agent
+
+    def begin(self) -> None:
+        """Start the agent's flow, if it has one."""
+        if self._agent.flow:
+            self._flow = self.create_task(self._run_flow())
+
+    async def cleanup(self) -> None:
+        """Stop the flow; tools that must finish do."""
+        await super().cleanup()
+        if self._flow:
+            await self.cancel_task(self._flow)
+            self._flow = None
+        await self._tools.finish()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Hold back turns that are not the language model's to answer."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
+            await self._on_context(frame)
+            return
+        match frame:
+            case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
+                self._agent_speaks = isinstance(frame, BotStartedSpeakingFrame)
+                self._reset_patience()
+            case ClientEventFrame(event={"type": "floor", "user": user}):
+                self._user_speaks = user == "speaking"
+                self._reset_patience()
+        await self.push_frame(frame, direction)
+        if isinstance(frame, SystemFrame) and direction is FrameDirection.DOWNSTREAM:
+            self._on_verdict(frame)
+
+    # The floor of the conversation.
+
+    async def say(self, text: str) -> None:
+        """Speak after what is already being said."""
+        await self.push_frame(TTSSpeakFrame(text))
+
+    async def listen(self, patience_s: float, expects: str) -> str | None:
+        """Take the caller's next turn."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._patience_s = patience_s
+        await self.push_frame(ExpectFrame(profile=expects), FrameDirection.UPSTREAM)
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                self._reset_patience()
+                return await self._answer
+        except TimeoutError:
+            return None
+        finally:
+            self._answer = self._patience = None
+            self._brief = ""
+            await self.push_frame(ExpectFrame(), FrameDirection.UPSTREAM)
+
+    async def improvise(self, brief: str) -> None:
+        """Let the language model say the next line."""
+        self._brief = brief
+        await self._ask_model()
+
+    async def end(self) -> None:
+        """End the call behind what is being said."""
+        await self.push_frame(EndFrame())
+
+    async def transfer(self, destination: str) -> None:
+        """Hand the call to another line.
+
+        Raises:
+            DegradedError: The channel cannot.
+        """
+        if self._transfer is None:
+            raise DegradedError("this channel cannot transfer calls")
+        await self._transfer(destination)
+
+    # Turns.
+
+    async def _on_context(self, frame: LLMContextFrame) -> None:
+        text, count = _last_turn(frame.context)
+        is_new = frame.speculation or count > self._turns_seen
+        if not is_new and self._brief:
+            await self._ask_model()  # A failed request for the brief is made again.
+            return
+        if not self._is_held(text):
+            self._turns_seen = max(count, self._turns_seen)
+            self._tools.turn_began()
+            await self.push_frame(frame)
+            return
+        self._verdict.begin_speculation(frame.speculation)
+        if self._verdict.is_speculating:
+            self._guess = text
+        elif is_new:
+            self._turns_seen = count
+            self._take(text)
+
+    def _is_held(self, text: str) -> bool:
+        """Whether the language model shall not answer."""
+        if self._answer or self._flow:
+            return True
+        now_s = asyncio.get_running_loop().time()
+        return self._wake is not None and not self._wake.is_addressed(
+            text, now_s, is_agent_speaking=self._agent_speaks
+        )
+
+    def _on_verdict(self, frame: Frame) -> None:
+        """Take a turn that was only guessed to be over once it is."""
+        was_speculating = self._verdict.is_speculating
+        self._verdict.process(frame, FrameDirection.DOWNSTREAM)
+        if not was_speculating or self._verdict.is_speculating:
+            return
+        guess, self._guess = self._guess, None
+        if guess is not None and not _withdraws(frame):
+            # Its message is about to enter the context.
+            self._turns_seen += 1
+            self._take(guess)
+
+    def _take(self, text: str) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_result(text)
+
+    async def _ask_model(self) -> None:
+        brief: LLMContextMessage = {"role": "system", "content": self._brief}
+        asked = LLMContext(messages=[*self._context.messages, brief])
+        await self.push_frame(LLMContextFrame(context=asked))
+
+    def _reset_patience(self) -> None:
+        """Let silence count from now, and not while anybody speaks."""
+        if self._patience is None or self._patience.expired():
+            return
+        if self._user_speaks or self._agent_speaks:
+            self._patience.reschedule(None)
+        else:
+            self._patience.reschedule(asyncio.get_running_loop().time() + self._patience_s)
+
+    # The agent.
+
+    def _adopt(self, agent: Agent) -> None:
+        self._agent = agent
+        self._wake = WakeWord(agent.wake_word) if agent.wake_word else None
+        self._context.set_tools(self._tools.schemas(agent.tools))
+
+    async def _hand_over(self, agent: Agent) -> None:
+        """Let another agent go on; it sees the same conversation."""
+        logger.info("{} hands over to {}", self._agent.name, agent.name)
+        self._adopt(agent)
+        prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
+        await self.push_frame(LLMUpdateSettingsFrame(delta=LLMSettings(system_instruction=prompt)))
+        await self.conversation.say(agent.greeting)
+        self.begin()
+
+    async def _run_flow(self) -> None:
+        assert self._agent.flow
+        following = await self._agent.flow.run(self.conversation)
+        self._flow = None
+        if following:
+            await self.conversation.say(following.announcement)
+            await self._hand_over(following.agent)
+
+
+def _withdraws(frame: Frame) -> bool:
+    return isinstance(frame, (EagerEndOfTurnCancelFrame, InterruptionFrame))
+
+
+def _last_turn(context: LLMContext) -> tuple[str, int]:
+    """Return what the caller said last, and how many turns they have had."""
+    turns = [
+        message
+        for message in context.messages
+        if isinstance(message, dict) and message.get("role") == "user"
+    ]
+    content = turns[-1].get("content") if turns else ""
+    return (content if isinstance(content, str) else ""), len(turns)
