@@ -1,0 +1,428 @@
+"""One call over SIP: signalling on one side, the line the pipeline talks over on the other."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from agent.audio.chunk import Int16Array
+from agent.errors import DegradedError, RetryError
+from agent.transports.phone.call import (
+    Call,
+    CallFacts,
+    Capabilities,
+    Direction,
+    Sound,
+    UnsupportedError,
+)
+from agent.transports.sip import sdp
+from agent.transports.sip.addresses import Address, parse_name_address, parse_uri
+from agent.transports.sip.dialog import Dialog, response_to
+from agent.transports.sip.digits import from_info
+from agent.transports.sip.g711 import SAMPLE_RATE
+from agent.transports.sip.media import RtpSession
+from agent.transports.sip.message import MalformedError, Request, Response
+from agent.transports.sip.transactions import Asked, Key
+
+if TYPE_CHECKING:
+    from agent.transports.sip.agent import UserAgent
+
+DELAY_S = 0.12
+"""From a packet's leaving to its sounding, estimated, since RTP does not say it: network and the
+peer's buffer."""
+
+_TRANSFER_S = 30.0
+"""How long the destination of a transfer may ring."""
+
+_CAPABILITIES = Capabilities(
+    clear=True, dtmf_in=True, dtmf_out=True, transfer=True, hold=True, record=True
+)
+
+
+class TransferError(DegradedError):
+    """The other party could not be transferred; the call goes on."""
+
+
+class State(Enum):
+    """Where the signalling stands."""
+
+    RINGING = auto()
+    TALKING = auto()
+    OVER = auto()
+
+
+class SipCall:
+    """One call, whoever began it: the `Line` and the `CallControl` of an agent's `Call`.
+
+    Attributes:
+        call: As the agent sees it.
+        sample_rate: Both ways, in Hz.
+        dialog: Of the signalling.
+        state: Of the signalling.
+        is_held_by_peer: Whether the other party has put us on hold.
+        peer: Where its signalling came from.
+    """
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self,
+        agent: "UserAgent",
+        dialog: Dialog,
+        *,
+        direction: Direction,
+        peer: Address,
+        headers: Mapping[str, str],
+        transfer_to: frozenset[str] = frozenset(),
+    ) -> None:
+        self.dialog = dialog
+        self.state = State.RINGING
+        self.media: RtpSession | None = None
+        self.agreement: sdp.Agreement | None = None
+        self.is_held_by_peer = False
+        self.peer = peer
+        self._agent = agent
+        self._version = 0
+        self._ours = sdp.Direction.BOTH
+        self._invite: Asked | None = None
+        self._offered: list[sdp.Medium] | None = None
+        self._is_acknowledged = False
+        self._is_reinviting = False
+        self._referred: asyncio.Future[int] | None = None
+        self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
+        self._on_key: Callable[[str], None] = lambda key: None
+        self._on_talking: Callable[[], None] = lambda: None
+        self._on_over: Callable[[], None] = lambda: None
+        caller, called = (
+            (dialog.remote, dialog.local)
+            if direction is Direction.INBOUND
+            else (dialog.local, dialog.remote)
+        )
+        self.call = Call(
+            facts=CallFacts(
+                dialog.call_id, "sip", _party(caller), _party(called), direction, headers
+            ),
+            capabilities=_CAPABILITIES,
+            control=self,
+            sound=Sound(SAMPLE_RATE, DELAY_S),
+            transfer_to=transfer_to,
+        )
+
+    # The line.
+
+    def connect(
+        self,
+        *,
+        on_audio: Callable[[Int16Array], None],
+        on_key: Callable[[str], None],
+        on_talking: Callable[[], None],
+        on_over: Callable[[], None],
+    ) -> None:
+        """Say who is told of audio, keys, the beginning and the end of the conversation."""
+        self._on_audio, self._on_key = on_audio, on_key
+        self._on_talking, self._on_over = on_talking, on_over
+
+    async def answer(self) -> None:
+        """Take a call that rings; nothing if the caller gave up, or it is ours."""
+        if self.state is not State.RINGING or self._invite is None:
+            return
+        try:
+            body = await self._accept(self._offered)
+        except (sdp.UnusableError, OSError) as error:
+            logger.warning("cannot take a call: {}", error)
+            self.reject(500, "Server Internal Error")
+            return
+        if self.state is State.RINGING:
+            self._respond_with(self._invite, body)
+            self.state = State.TALKING
+
+    async def write(self, pcm: bytes) -> bool:
+        """Queue audio, 16-bit mono at 8 kHz; waits while the other party holds the call."""
+        return await self.media.out.write(pcm) if self.media else False
+
+    async def drain(self) -> None:
+        """Wait until everything written has left."""
+        if self.media:
+            await self.media.out.drain()
+
+    async def press(self, keys: str) -> None:
+        """Press keys; returns when the last is up.
+
+        Raises:
+            UnsupportedError: The peer knows no named events.
+        """
+        if self.media is None or self.agreement is None or self.agreement.event_type is None:
+            raise UnsupportedError("the other telephone does not understand keys in RTP")
+        await self.media.press(keys)
+
+    async def hang_up(self) -> None:
+        """End the call for both parties. Asked again, nothing happens."""
+        if self.state is State.RINGING and self._invite is not None:
+            self.reject(480, "Temporarily Unavailable")
+        elif self.state is State.TALKING:
+            self._agent.begin(self.dialog.request("BYE", self._agent.sent_by(self)), self)
+        await self._close()
+
+    # What an agent may ask for besides.
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys; see `press`."""
+        await self.press(digits)
+
+    async def hold(self) -> None:
+        """Put the other party on hold.
+
+        Raises:
+            RetryError: The peer is just changing the call itself, or refused.
+        """
+        await self._reinvite(sdp.Direction.SEND)
+
+    async def resume(self) -> None:
+        """Take the other party off hold.
+
+        Raises:
+            RetryError: The peer is just changing the call itself, or refused.
+        """
+        await self._reinvite(sdp.Direction.BOTH)
+
+    async def transfer(self, to: str) -> None:
+        """Hand the other party over to `to`, and leave once somebody has answered there.
+
+        Raises:
+            TransferError: The peer refused, or nobody answered; the call goes on.
+        """
+        self._require_talking()
+        request = self.dialog.request("REFER", self._agent.sent_by(self))
+        request.headers.add("Refer-To", f"<{to}>")
+        request.headers.add("Referred-By", f"<{self.dialog.contact}>")
+        self._referred = asyncio.get_running_loop().create_future()
+        response = await self._agent.ask(request, self)
+        if response is None or response.status >= 300:
+            raise TransferError(f"the other telephone refused the transfer: {_said(response)}")
+        try:
+            status = await asyncio.wait_for(self._referred, _TRANSFER_S)
+        except TimeoutError:
+            raise TransferError(f"nobody answered at {to} within {_TRANSFER_S:.0f} s") from None
+        if status >= 300:
+            raise TransferError(f"{to} could not be reached: {status}")
+        await self.hang_up()
+
+    # What the user agent tells.
+
+    def ring(self, invite: Asked) -> None:
+        """An INVITE has come that begins this call.
+
+        Raises:
+            sdp.UnusableError: We cannot agree on its audio.
+        """
+        self._invite = invite
+        self._offered = sdp.parse(invite.request.body) if invite.request.body else None
+        if self._offered is not None:
+            sdp.agree(self._offered)
+        self._respond(invite, 180, "Ringing")
+
+    def reject(self, status: int, reason: str) -> None:
+        """Refuse a call that rings."""
+        if self.state is State.RINGING and self._invite is not None:
+            self._respond(self._invite, status, reason)
+            self._leave()
+
+    def cancelled(self, branch: str) -> bool:
+        """The caller gave up; whether that was this call's INVITE, and in time."""
+        if self._invite is None or self._invite.key[0] != branch:
+            return False
+        self.reject(487, "Request Terminated")
+        return True
+
+    async def asked(self, asked: Asked) -> None:
+        """A request has come inside the dialog."""
+        request = asked.request
+        if request.method == "ACK":
+            self._acknowledged(request)
+            return
+        if not self.dialog.accepts(request):
+            self._respond(asked, 500, "Out of Order")
+            return
+        match request.method:
+            case "BYE":
+                self._respond(asked, 200, "OK")
+                await self._close()
+            case "INVITE" | "UPDATE":
+                await self._renegotiate(asked)
+            case "INFO":
+                key = from_info(request.headers.get("Content-Type") or "", request.body)
+                self._respond(asked, 200, "OK")
+                if key:
+                    self._on_key(key)
+            case "NOTIFY":
+                self._respond(asked, 200, "OK")
+                self._notified(request)
+            case "REFER":
+                # Who may be called from here is our operator's to say, not the caller's.
+                self._respond(asked, 603, "Decline")
+            case _:
+                self._respond(asked, 405, "Method Not Allowed")
+
+    def unacknowledged(self, key: Key) -> bool:
+        """Our 200 was never acknowledged; whether it was this call's."""
+        if self._invite is None or self._invite.key != key:
+            return False
+        logger.warning("call {}: the peer never acknowledged it", self.dialog.call_id)
+        return True
+
+    async def talking(self, body: bytes) -> None:
+        """The peer has answered our call.
+
+        Raises:
+            sdp.UnusableError: We cannot agree on its audio.
+        """
+        self._agreed(sdp.agree(sdp.parse(body)))
+        self.state = State.TALKING
+        self._on_talking()
+
+    async def offer(self) -> bytes:
+        """Describe the audio we want, for a call of ours.
+
+        Raises:
+            OSError: No port is free.
+        """
+        return await self._accept(None)
+
+    async def abandon(self) -> None:
+        """Our call was not taken."""
+        await self._close()
+
+    # How.
+
+    async def _accept(self, offered: list[sdp.Medium] | None) -> bytes:
+        """Open the media and describe them: an answer to an offer, or an offer if there is none."""
+        if self.media is None:
+            self.media = await self._agent.open_media(self)
+            self.media.on_audio, self.media.on_key = self._on_audio, self._on_key
+            self.media.on_dead = self._on_dead
+        local = (self._agent.host_for(self), self.media.port)
+        self._version += 1
+        if offered is None:
+            codec = self.agreement.codec if self.agreement else "both"
+            return sdp.offer(local, self._version, direction=self._ours, codecs=codec)
+        agreement = sdp.agree(offered, ours=self._ours)
+        self._agreed(agreement)
+        return sdp.answer(offered, agreement, local, self._version)
+
+    def _agreed(self, agreement: sdp.Agreement) -> None:
+        assert self.media is not None
+        self.agreement = agreement
+        self.is_held_by_peer = not agreement.may_send and self._ours is sdp.Direction.BOTH
+        self.media.agree(agreement, self.peer[0])
+
+    async def _renegotiate(self, asked: Asked) -> None:
+        request = asked.request
+        if self._is_reinviting and request.method == "INVITE":
+            self._respond(asked, 491, "Request Pending")
+            return
+        try:
+            self.dialog.refresh_target(request)
+            if not request.body and request.method == "UPDATE":
+                self._respond(asked, 200, "OK")
+                return
+            body = await self._accept(sdp.parse(request.body) if request.body else None)
+        except (sdp.UnusableError, MalformedError) as error:
+            # The call goes on as it was (RFC 3261 14.2).
+            logger.info("call {}: a change was refused: {}", self.dialog.call_id, error)
+            self._respond(asked, 488, "Not Acceptable Here")
+            return
+        if request.method == "INVITE":
+            self._invite = asked
+        self._respond_with(asked, body)
+
+    async def _reinvite(self, ours: sdp.Direction) -> None:
+        self._require_talking()
+        before, self._ours, self._is_reinviting = self._ours, ours, True
+        try:
+            request = self.dialog.request("INVITE", self._agent.sent_by(self))
+            request.headers.add("Content-Type", "application/sdp")
+            request.body = await self._accept(None)
+            response = await self._agent.ask(request, self)
+            if response is None or response.status >= 300:
+                raise RetryError(f"the other telephone refused the change: {_said(response)}")
+            self._agreed(sdp.agree(sdp.parse(response.body), ours=ours))
+        except (RetryError, sdp.UnusableError) as error:
+            self._ours = before
+            raise RetryError(str(error)) from error
+        finally:
+            self._is_reinviting = False
+
+    def _acknowledged(self, request: Request) -> None:
+        if self._invite is None or self.state is State.OVER:
+            return
+        self._agent.settle(self._invite.key)
+        # Who offered nothing in the INVITE answers our offer here.
+        if not self._invite.request.body and request.body:
+            try:
+                self._agreed(sdp.agree(sdp.parse(request.body), ours=self._ours))
+            except sdp.UnusableError as error:
+                logger.warning("call {}: {}", self.dialog.call_id, error)
+        if not self._is_acknowledged:
+            self._is_acknowledged = True
+            self._on_talking()
+
+    def _notified(self, request: Request) -> None:
+        """What became of a transfer: the status line of the call it made."""
+        words = request.body[:200].decode("ascii", "replace").split()
+        waiting = self._referred
+        if waiting is None or waiting.done() or len(words) < 2 or not words[1].isdecimal():
+            return
+        if (status := int(words[1][:9])) >= 200:
+            waiting.set_result(status)
+
+    def _on_dead(self) -> None:
+        logger.warning("call {}: nothing heard from the peer for long", self.dialog.call_id)
+        self._agent.spawn(self.hang_up())
+
+    def _respond(self, asked: Asked, status: int, reason: str) -> None:
+        response = response_to(
+            asked.request, status, reason, tag=self.dialog.local_tag, contact=self.dialog.contact
+        )
+        self._agent.respond(asked.key, response)
+
+    def _respond_with(self, asked: Asked, body: bytes) -> None:
+        response = response_to(
+            asked.request, 200, "OK", tag=self.dialog.local_tag, contact=self.dialog.contact
+        )
+        response.headers.add("Content-Type", "application/sdp")
+        response.body = body
+        self._agent.respond(asked.key, response)
+
+    def _require_talking(self) -> None:
+        if self.state is not State.TALKING:
+            raise TransferError("the call is over, or has not begun")
+
+    async def _close(self) -> None:
+        self._leave()
+        media, self.media = self.media, None
+        if media:
+            await media.close()
+
+    def _leave(self) -> None:
+        if self.state is not State.OVER:
+            self.state = State.OVER
+            if self._referred and not self._referred.done():
+                # Some telephones hang up once they talk to the other one, and report nothing.
+                self._referred.set_result(200)
+            self._agent.forget(self)
+            self._on_over()
+
+
+def _party(value: str) -> str:
+    """User or number of a From or To, else its host."""
+    try:
+        uri = parse_uri(parse_name_address(value).uri)
+    except MalformedError:
+        return value
+    return uri.user or uri.host
+
+
+def _said(response: Response | None) -> str:
+    return f"{response.status} {response.reason}" if response else "no answer"

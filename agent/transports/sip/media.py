@@ -1,0 +1,245 @@
+"""The audio of a call: RTP from and to the peer, on a UDP port of its own."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+
+import numpy as np
+from loguru import logger
+
+from agent.audio.chunk import Int16Array
+from agent.audio.conceal import GapFiller
+from agent.transports.jitter import AudioPacket, JitterBuffer, OrderedPacket
+from agent.transports.pacing import PACKET_S, PacedQueue
+from agent.transports.sip import rtp
+from agent.transports.sip.addresses import Address
+from agent.transports.sip.digits import DigitReceiver, DigitSender
+from agent.transports.sip.g711 import G711, PCMA, PCMU, SAMPLE_RATE
+from agent.transports.sip.sdp import Agreement
+
+_STEP = round(PACKET_S * SAMPLE_RATE)
+
+_HOLE_S = 0.06
+"""Without any packet for so long, missing ones are given up."""
+
+_FILL_AFTER_S = 0.2
+"""From here on silence is filled in for packets that do not come: the sender may suppress silence,
+and who waits for the end of a turn must not wait for the next word."""
+
+_MARGIN_S = 0.1
+"""How far the filled-in stream stays behind, so that a late packet finds its place."""
+
+DEAD_AFTER_S = 60.0
+"""Without a packet for so long, on a line that is not on hold, the peer is gone."""
+
+_CODECS: dict[str, G711] = {codec.name: codec for codec in (PCMU, PCMA)}
+
+_PORT_TRIES = 50
+
+
+class RtpSession(asyncio.DatagramProtocol):
+    """Sends a packet every 20 ms; gives what comes as one unbroken stream.
+
+    Packets count only from the hosts the signalling named: on a public address others would be
+    heard otherwise. Of such a host any port is believed, since address translation changes it.
+    """
+
+    def __init__(self) -> None:
+        """Begin deaf and mute, until `agree`."""
+        self._transport: asyncio.DatagramTransport | None = None
+        self._agreement: Agreement | None = None
+        self._remote: Address | None = None
+        self._hosts: set[str] = set()
+        self._jitter = JitterBuffer()
+        self._filler = GapFiller(SAMPLE_RATE)
+        self._received_digits = DigitReceiver()
+        self._sent_digits = DigitSender(_STEP)
+        self._digits_sent = asyncio.Event()
+        self._out = PacedQueue(SAMPLE_RATE)
+        self._silent_s = self._filled_s = 0.0
+        self._ssrc = secrets.randbits(32)
+        self._sequence_number = secrets.randbits(16)
+        self._timestamp = secrets.randbits(32)
+        self._was_speaking = False
+        self._pacer: asyncio.Task[None] | None = None
+        self.foreign = 0
+        """Packets from elsewhere, or that were no RTP."""
+        self.on_audio: Callable[[Int16Array], None] = lambda pcm: None
+        self.on_key: Callable[[str], None] = lambda key: None
+        self.on_dead: Callable[[], None] = lambda: None
+
+    @classmethod
+    async def open(cls, host: str, ports: tuple[int, int]) -> "RtpSession":
+        """Take a port.
+
+        Args:
+            host: Of this machine.
+            ports: First and last; (0, 0) for any free one.
+
+        Raises:
+            OSError: None is free.
+        """
+        loop = asyncio.get_running_loop()
+        for tried in range(_PORT_TRIES):
+            port = ports[0] and ports[0] + 2 * secrets.randbelow((ports[1] - ports[0]) // 2 + 1)
+            try:
+                _, session = await loop.create_datagram_endpoint(cls, local_addr=(host, port))
+            except OSError:
+                if not port or tried == _PORT_TRIES - 1:
+                    raise
+            else:
+                return session
+        raise AssertionError
+
+    @property
+    def port(self) -> int:
+        """Where we receive."""
+        assert self._transport is not None
+        port: int = self._transport.get_extra_info("sockname")[1]
+        return port
+
+    @property
+    def out(self) -> PacedQueue:
+        """Audio on its way to the peer."""
+        return self._out
+
+    def agree(self, agreement: Agreement, signalled_from: str) -> None:
+        """Begin, or go on under other terms.
+
+        Args:
+            agreement: With the peer.
+            signalled_from: Host of the peer's signalling.
+        """
+        self._agreement, self._remote = agreement, agreement.remote
+        self._hosts = {agreement.remote[0], signalled_from}
+        self._out.pause(not agreement.may_send)
+        if self._pacer is None:
+            self._pacer = asyncio.create_task(self._pace(), name=f"rtp-{self.port}")
+
+    async def press(self, keys: str) -> None:
+        """Press keys; return when the last is up.
+
+        Raises:
+            ValueError: Something else than 0-9*#A-D.
+        """
+        self._sent_digits.press(keys)
+        while self._sent_digits.is_busy and self._transport:
+            self._digits_sent.clear()
+            await self._digits_sent.wait()
+
+    async def close(self) -> None:
+        """Give the port back."""
+        self._out.close()
+        if self._transport:
+            self._transport.close()
+            self._transport = None
+            stats = self._jitter.stats
+            logger.info(
+                "audio of a call: {} packets received, {} lost, {} late, {:.1f} s concealed; "
+                "{} sent, 99 % of them less than {:.0f} ms late",
+                stats.received,
+                stats.lost,
+                stats.late,
+                self._filler.concealed / SAMPLE_RATE,
+                self._out.lateness.packets,
+                self._out.lateness.percentile_s(0.99) * 1000,
+            )
+        self._digits_sent.set()
+        pacer, self._pacer = self._pacer, None
+        if pacer and pacer is not asyncio.current_task():
+            pacer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pacer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The port is ours."""
+        # No check of its class: some event loops have one of their own.
+        self._transport = transport  # type: ignore[assignment]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take whatever came."""
+        packet = rtp.parse(data) if addr[0] in self._hosts else None
+        if packet is None or self._agreement is None:
+            self.foreign += 1
+            return
+        self._remote = (addr[0], addr[1])
+        self._silent_s = self._filled_s = 0.0
+        self._deliver(self._jitter.push(packet))
+
+    def error_received(self, exc: Exception) -> None:
+        """The peer's port is closed: it hangs up in a moment, or is dead."""
+
+    def _deliver(self, ordered: list[OrderedPacket]) -> None:
+        agreement = self._agreement
+        assert agreement is not None
+        for item in ordered:
+            packet = item.packet
+            if packet.payload_type == agreement.event_type:
+                key = self._received_digits.push(packet.timestamp, packet.payload)
+                if key:
+                    self.on_key(key)
+            # Another type is comfort noise, or a codec that was not agreed on: a gap.
+            elif packet.payload_type == agreement.payload_type and agreement.may_receive:
+                pcm = _CODECS[agreement.codec].decode(packet.payload)
+                self._give(self._filler.push(item.timestamp, pcm))
+
+    def _give(self, pcm: Int16Array) -> None:
+        if len(pcm):
+            self.on_audio(pcm)
+
+    async def _pace(self) -> None:
+        now = asyncio.get_running_loop().time
+        before = now()
+        async for pcm in self._out.packets():
+            # A loop that stood still has packets waiting in the socket: that time is not silence.
+            self._listen(min(now() - before, 2 * PACKET_S))
+            before = now()
+            self._speak(pcm)
+
+    def _listen(self, elapsed_s: float) -> None:
+        """Notice that nothing comes."""
+        assert self._agreement is not None
+        self._silent_s += elapsed_s
+        if self._silent_s >= _HOLE_S:
+            self._deliver(self._jitter.flush())
+        if self._silent_s >= _FILL_AFTER_S or not self._agreement.may_receive:
+            overdue_s = self._silent_s - _MARGIN_S - self._filled_s
+            count = round(overdue_s * SAMPLE_RATE)
+            if count > 0:
+                self._filled_s += overdue_s
+                missing = self._filler.wait(count)
+                self._give(missing if len(missing) else np.zeros(count, np.int16))
+        if self._silent_s >= DEAD_AFTER_S and self._agreement.may_receive:
+            self._silent_s = self._filled_s = 0.0
+            self.on_dead()
+
+    def _speak(self, pcm: bytes | None) -> None:
+        agreement = self._agreement
+        assert agreement is not None
+        if agreement.may_send and not self._press(agreement):
+            codec = _CODECS[agreement.codec]
+            samples = np.frombuffer(pcm, np.int16) if pcm else None
+            payload = codec.silence * _STEP if samples is None else codec.encode(samples)
+            is_onset = samples is not None and not self._was_speaking
+            self._send(agreement.payload_type, self._timestamp, payload, marker=is_onset)
+        self._was_speaking = pcm is not None
+        self._timestamp = (self._timestamp + _STEP) & 0xFFFFFFFF
+
+    def _press(self, agreement: Agreement) -> bool:
+        """Send what belongs to a key that is down or just up; False if there is none."""
+        was_busy = self._sent_digits.is_busy
+        events = self._sent_digits.step(self._timestamp)
+        if was_busy and not self._sent_digits.is_busy:
+            self._digits_sent.set()
+        if events is None or agreement.event_type is None:
+            return False
+        for event in events:
+            self._send(agreement.event_type, event.timestamp, event.payload, marker=event.marker)
+        return True
+
+    def _send(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
+        packet = AudioPacket(self._ssrc, self._sequence_number, timestamp, payload_type, payload)
+        self._sequence_number = (self._sequence_number + 1) & 0xFFFF
+        if self._transport and self._remote:
+            self._transport.sendto(rtp.build(packet, marker=marker), self._remote)
