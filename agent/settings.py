@@ -8,10 +8,11 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from agent.errors import SettingsError
 
@@ -87,6 +88,78 @@ class ServerSettings(_Section):
     drain_s: float = Field(10.0, ge=0)
 
 
+class TwilioSettings(_Section):
+    """Of a Twilio account."""
+
+    auth_token: SecretStr
+    """Checks signatures."""
+    account_sid: str | None = None
+    """With it, calls can be transferred."""
+    api_url: str = "https://api.twilio.com"
+
+
+class TelnyxSettings(_Section):
+    """Of a Telnyx account."""
+
+    public_key: str
+    """Checks signatures; base64, from the portal."""
+    api_key: SecretStr | None = None
+    """With it, calls can be transferred."""
+    api_url: str = "https://api.telnyx.com"
+
+
+class PlivoSettings(_Section):
+    """Of a Plivo account."""
+
+    auth_token: SecretStr
+    """Checks signatures."""
+
+
+class ExotelSettings(_Section):
+    """The user and password put into the address given to Exotel; it signs nothing."""
+
+    user: str = Field(min_length=1)
+    password: SecretStr
+
+
+class VonageSettings(_Section):
+    """Of a Vonage account."""
+
+    signature_secret: SecretStr
+    """Checks signed webhooks, which must be switched on."""
+
+
+class GenesysSettings(_Section):
+    """Of a Genesys Cloud Audio Connector integration."""
+
+    api_key: SecretStr
+    client_secret: SecretStr
+    """Base64."""
+
+
+class PhoneSettings(_Section):
+    """Telephone calls. A provider is served once its section is there."""
+
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$")
+    """Address of this server as providers see it, such as https://voice.example. Signatures are
+    checked against it."""
+    transfer_to: tuple[str, ...] = ()
+    """The only numbers calls may be transferred to."""
+    twilio: TwilioSettings | None = None
+    telnyx: TelnyxSettings | None = None
+    plivo: PlivoSettings | None = None
+    exotel: ExotelSettings | None = None
+    vonage: VonageSettings | None = None
+    genesys: GenesysSettings | None = None
+
+    @model_validator(mode="after")
+    def _needs_public_url(self) -> "PhoneSettings":
+        providers = (self.twilio, self.telnyx, self.plivo, self.exotel, self.vonage, self.genesys)
+        if any(providers) and not self.public_url:
+            raise ValueError("set public_url to the https address at which providers reach us")
+        return self
+
+
 class ModelSettings(_Section):
     """Where weights are."""
 
@@ -116,6 +189,7 @@ class Settings(_Section):
     playout: PlayoutSettings = PlayoutSettings()
     server: ServerSettings = ServerSettings()
     models: ModelSettings = ModelSettings()
+    phone: PhoneSettings = PhoneSettings()
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -192,6 +266,8 @@ def _keys(location: Iterable[int | str]) -> list[str]:
     section: type[BaseModel] = Settings
     for part in location:
         annotation = section.model_fields[str(part)].annotation
+        # A section that need not be there is written `Section | None`.
+        annotation = next((one for one in get_args(annotation) if one is not NoneType), annotation)
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         section = annotation
