@@ -13,6 +13,7 @@ from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
+from agent.transports.phone.call import Call
 from agent.transports.stream import LEAD_S, StreamTransport
 
 _WEBRTC_RATE = 24_000
@@ -59,6 +60,24 @@ class Sessions:
         session = self._admit(transport, channel)
         await self._running[session]
 
+    async def run_call(self, transport: BaseTransport, call: Call) -> None:
+        """Hold a conversation over a telephone call until it ends.
+
+        Raises:
+            AtCapacityError: All places are taken.
+        """
+        channel = Channel(
+            call.facts.channel,
+            call.sound.sample_rate,
+            call.sound.delay_s,
+            # A tail of ours behind a clear would sound alone.
+            fades=not call.capabilities.clear,
+            all_events=False,
+        )
+        session = self._admit(transport, channel, call)
+        call.bind(finish=session.end)
+        await self._running[session]
+
     async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
         """Answer a WebRTC offer; a new connection begins a conversation.
 
@@ -68,7 +87,7 @@ class Sessions:
         """
         assert self._offers is not None
         if "pc_id" not in offer:
-            self._require_place()
+            self.require_place()
         answer: dict[str, Any] = await self._offers.answer(offer)
         return answer
 
@@ -97,7 +116,12 @@ class Sessions:
 
         return Offers(self._on_connection)
 
-    def _require_place(self) -> None:
+    def require_place(self) -> None:
+        """Make sure that one more caller would be taken.
+
+        Raises:
+            AtCapacityError: All places are taken, or the server is shutting down.
+        """
         if self._is_draining:
             raise AtCapacityError("the server is shutting down")
         if self.active >= self.limit:
@@ -107,14 +131,16 @@ class Sessions:
         channel = Channel("webrtc", _WEBRTC_RATE, _WEBRTC_DELAY_S)
         self._admit(transport, channel)
 
-    def _admit(self, transport: BaseTransport, channel: Channel) -> VoiceSession:
-        self._require_place()
+    def _admit(
+        self, transport: BaseTransport, channel: Channel, call: Call | None = None
+    ) -> VoiceSession:
+        self.require_place()
         session = VoiceSession(
             self.settings,
             self.models,
             transport,
             channel,
-            system_prompt=system_prompt(self.settings.agent.instructions),
+            system_prompt=_with_call(system_prompt(self.settings.agent.instructions), call),
         )
         self._follow(session, transport)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
@@ -141,3 +167,8 @@ class Sessions:
         del self._running[session]
         if not task.cancelled() and (error := task.exception()):
             logger.opt(exception=error).error("session {} failed", session.id)
+
+
+def _with_call(prompt: str, call: Call | None) -> str:
+    """Tell the model on which call it is."""
+    return f"{prompt}\n\n{call.facts.description()}" if call else prompt

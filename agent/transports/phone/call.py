@@ -7,6 +7,7 @@ before the line is cut.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,7 +62,24 @@ class CallFacts:
     caller: str | None = None
     called: str | None = None
     direction: Direction = Direction.INBOUND
-    headers: Mapping[str, str] = _NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+
+    def description(self) -> str:
+        """What a language model is told of the call.
+
+        Headers are left out: what a stranger can write there is no instruction.
+        """
+        who = {"calling from": self.caller, "the number called is": self.called}
+        known = [f"{what} {value}" for what, value in who.items() if value and _is_number(value)]
+        call = "You made this" if self.direction is Direction.OUTBOUND else "You answer a"
+        return f"{call} telephone call{', ' if known else ''}{', '.join(known)}."
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a telephone number or a SIP address, and nothing to be read as words."""
+    return (
+        re.fullmatch(r"(sips?:)?\+?[A-Za-z0-9._-]{1,40}(@[A-Za-z0-9.:_-]{1,60})?", text) is not None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

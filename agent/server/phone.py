@@ -1,0 +1,165 @@
+"""Where providers ring: their webhooks and their media streams.
+
+Nothing begins before it is known who asks: a webhook by its signature, a stream by the one-time
+address the webhook was answered with, and by its own signature where the provider has one.
+"""
+
+import time
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from loguru import logger
+from starlette.requests import HTTPConnection
+
+from agent.server.sessions import AtCapacityError, Sessions
+from agent.transports.phone import webhooks
+from agent.transports.phone.call import CallFacts
+from agent.transports.phone.line import WebSocketLine
+from agent.transports.phone.providers.stream import MediaStream
+from agent.transports.phone.rest import rest
+from agent.transports.phone.tickets import Tickets
+from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
+from agent.transports.phone.webhooks import Gate, WebhookGate, gates
+from agent.transports.phone.wire import MAX_MESSAGE, MalformedError, Started
+
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
+
+
+def add_phone(app: FastAPI, sessions: Sessions) -> None:
+    """Add the routes of the providers that are set up; none, no routes."""
+    settings = sessions.settings.phone
+    made = gates(settings)
+    if made:
+        logger.info("serving {} on {}/phone", ", ".join(made), settings.public_url)
+    for name, gate in made.items():
+        _add_provider(app, _Provider(name, gate, sessions))
+
+
+def _add_provider(app: FastAPI, provider: "_Provider") -> None:
+    if isinstance(provider.gate, WebhookGate):
+        path, method = f"/phone/{provider.name}/answer", provider.gate.method
+
+        @app.api_route(path, methods=[method], name=f"{provider.name}-answer")
+        async def answer(request: Request) -> Response:
+            return await provider.answer(request)
+
+        @app.websocket(f"/phone/{provider.name}/stream/{{ticket}}")
+        async def ticketed(websocket: WebSocket, ticket: str) -> None:
+            await provider.serve(websocket, ticket)
+    else:
+
+        @app.websocket(f"/phone/{provider.name}/stream")
+        async def signed(websocket: WebSocket) -> None:
+            await provider.serve(websocket, None)
+
+
+class _Provider:
+    """A provider's webhook and streams."""
+
+    def __init__(self, name: str, gate: Gate, sessions: Sessions) -> None:
+        self.name = name
+        self.gate = gate
+        self._sessions = sessions
+        self._settings = sessions.settings.phone
+        self._tickets = Tickets()
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a webhook: where the stream goes, or that we are busy."""
+        gate = self.gate
+        assert isinstance(gate, WebhookGate)
+        body = await _body(request)
+        if body is None:
+            return Response(status_code=413)
+        asked = self._as_sent(request, "https", body)
+        if not gate.admits(asked, time.time()):
+            logger.warning("refused a webhook: no signature of {} fits", self.name)
+            return Response(status_code=403)
+        try:
+            facts = gate.facts(asked)
+        except MalformedError as error:
+            logger.warning("refused a webhook of {}: {}", self.name, error)
+            return Response(status_code=400)
+        try:
+            self._sessions.require_place()
+        except AtCapacityError:
+            given = gate.busy()
+        else:
+            ticket = self._tickets.issue(facts, time.monotonic())
+            host = urlsplit(self._settings.public_url).netloc
+            scheme = "ws" if self._settings.public_url.startswith("http://") else "wss"
+            url = f"{scheme}://{host}/phone/{self.name}/stream/{ticket}"
+            given = gate.answer(url, facts)
+        return Response(given.body, given.status, media_type=given.media_type)
+
+    async def serve(self, websocket: WebSocket, ticket: str | None) -> None:
+        """Hold a conversation over a stream."""
+        announced = None if ticket is None else self._tickets.redeem(ticket, time.monotonic())
+        asked = self._as_sent(websocket, "wss", b"")
+        expected = ticket is None or announced is not None
+        if not expected or not self.gate.admits_stream(asked, time.time()):
+            logger.warning("refused a stream: {} did not order it", self.name)
+            await websocket.close(_POLICY_VIOLATION)
+            return
+        await websocket.accept()
+        line, stream = WebSocketLine(websocket), self.gate.stream()
+        try:
+            started = await opened(line, stream)
+            facts = _facts(stream, started, announced)
+        except (NeverStartedError, MalformedError) as error:
+            logger.warning("refused a stream of {}: {}", self.name, error)
+            await websocket.close(_POLICY_VIOLATION)
+            return
+        transport = PhoneTransport(
+            line,
+            stream,
+            facts,
+            rest=rest(self._settings, self.name),
+            transfer_to=frozenset(self._settings.transfer_to),
+        )
+        try:
+            await self._sessions.run_call(transport, transport.call)
+        except AtCapacityError:
+            await websocket.close(_TRY_AGAIN_LATER)
+
+    def _as_sent(self, request: HTTPConnection, scheme: str, body: bytes) -> webhooks.Request:
+        """The request as the provider sent it: proxies in between change host and scheme."""
+        public = urlsplit(self._settings.public_url)
+        query = request.url.query
+        target = request.url.path + (f"?{query}" if query else "")
+        if public.scheme == "http":
+            scheme = {"https": "http", "wss": "ws"}[scheme]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return webhooks.Request(
+            f"{scheme}://{public.netloc}{target}", public.netloc, target, query, headers, body
+        )
+
+
+def _facts(stream: MediaStream, started: Started, announced: CallFacts | None) -> CallFacts:
+    """What webhook and stream say together.
+
+    Raises:
+        MalformedError: They speak of different calls.
+    """
+    if announced is None:
+        return CallFacts(
+            started.call_id, stream.name, started.caller, started.called, headers=started.headers
+        )
+    if stream.names_call_alike and started.call_id != announced.id:
+        raise MalformedError("the stream is of another call than the webhook announced")
+    return CallFacts(
+        started.call_id,
+        stream.name,
+        announced.caller or started.caller,
+        announced.called or started.called,
+        headers=started.headers,
+    )
+
+
+async def _body(request: Request) -> bytes | None:
+    """A body of 64 KiB at most, else None."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_MESSAGE:
+            return None
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""The providers' media streams, one module each."""
