@@ -11,13 +11,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Protocol
 
 from agent.errors import DegradedError
 from agent.transports.phone.dtmf import DigitEntry, Entry, EntryEnd
-
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class UnsupportedError(DegradedError):
@@ -62,7 +59,7 @@ class CallFacts:
     caller: str | None = None
     called: str | None = None
     direction: Direction = Direction.INBOUND
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def description(self) -> str:
         """What a language model is told of the call.

@@ -5,7 +5,6 @@ https://developer.genesys.cloud/devapps/audiohook
 
 import json
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from pipecat.frames.frames import EndFrame, OutputTransportMessageUrgentFrame
@@ -108,9 +107,7 @@ def _start(message: Mapping[str, Any], parameters: Mapping[str, Any]) -> Started
         call_id=text(parameters, "conversationId"),
         caller=optional_text(who, "ani"),
         called=optional_text(who, "dnis"),
-        headers=headers(parameters, "inputVariables")
-        if "inputVariables" in parameters
-        else MappingProxyType({}),
+        headers=headers(parameters, "inputVariables"),
     )
 
 
