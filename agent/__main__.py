@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the page and the sockets")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
+    serve.add_argument("--sip", action="store_true", help="also answer telephone calls over SIP")
     serve.set_defaults(command=_serve)
 
     talk = commands.add_parser("talk", help="talk through this machine's sound card")
@@ -72,7 +73,8 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     given = {"host": options.host, "port": options.port}
     changed = {name: value for name, value in given.items() if value is not None}
     server = settings.server.model_copy(update=changed)
-    asyncio.run(serve(settings.model_copy(update={"server": server})))
+    sip = settings.sip.model_copy(update={"enabled": settings.sip.enabled or options.sip})
+    asyncio.run(serve(settings.model_copy(update={"server": server, "sip": sip})))
     return 0
 
 

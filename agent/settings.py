@@ -160,6 +160,35 @@ class PhoneSettings(_Section):
         return self
 
 
+class SipSettings(_Section):
+    """Telephone calls without a provider: duplex serve --sip."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 lets telephones of the network call."""
+    port: int = Field(5060, ge=0, le=65535)
+    """UDP. 0 takes a free one and prints it."""
+    advertised_host: str = ""
+    """Address that telephones are told instead, behind an address translator."""
+    rtp_ports: tuple[int, int] = (0, 0)
+    """First and last UDP port of audio, for a firewall. 0 takes any free one."""
+    accept_from: tuple[str, ...] = (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+    )
+    """Networks whose calls are taken; all others hear nothing at all."""
+    user: str = "duplex"
+    password: SecretStr = SecretStr("")
+    registrar: str | None = Field(None, pattern=r"^sip:[^\s@]+$")
+    """Exchange that gives us a number, such as sip:192.168.1.1. Unset: calls come directly."""
+    expires_s: int = Field(600, ge=60, le=86_400)
+    """How long a registration holds; it is renewed at half of that."""
+
+
 class ModelSettings(_Section):
     """Where weights are."""
 
@@ -188,6 +217,7 @@ class Settings(_Section):
     tts: TtsSettings = TtsSettings()
     playout: PlayoutSettings = PlayoutSettings()
     server: ServerSettings = ServerSettings()
+    sip: SipSettings = SipSettings()
     models: ModelSettings = ModelSettings()
     phone: PhoneSettings = PhoneSettings()
 

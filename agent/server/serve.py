@@ -10,6 +10,7 @@ from agent.errors import SettingsError
 from agent.runtimes import Runtimes
 from agent.server.app import build_app
 from agent.server.sessions import Sessions
+from agent.server.telephone import telephone
 from agent.settings import Settings
 
 
@@ -17,12 +18,12 @@ async def serve(settings: Settings) -> None:
     """Load the models, print the address, serve until interrupted, drain.
 
     Raises:
-        SettingsError: The address is taken.
+        SettingsError: An address is taken.
         MissingModelError: A weight is absent or damaged.
     """
     # Before the models load: a taken port should be told at once, not after five seconds.
     listener = _listen(settings)
-    async with _running(settings) as sessions:
+    async with _running(settings) as sessions, telephone(sessions):
         config = uvicorn.Config(build_app(sessions), log_level="warning", ws_max_size=1 << 20)
         server = _Server(config, sessions)
         host, port = listener.getsockname()[:2]

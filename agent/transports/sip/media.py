@@ -41,8 +41,8 @@ _PORT_TRIES = 50
 class RtpSession(asyncio.DatagramProtocol):
     """Sends a packet every 20 ms; gives what comes as one unbroken stream.
 
-    Packets count only from the hosts the signalling named: on a public address others would be
-    heard otherwise. Of such a host any port is believed, since address translation changes it.
+    Packets count only from the host that the description names and from the one that signalled it,
+    or strangers could be heard in a call.
     """
 
     def __init__(self) -> None:
@@ -163,7 +163,9 @@ class RtpSession(asyncio.DatagramProtocol):
         if packet is None or self._agreement is None:
             self.foreign += 1
             return
-        self._remote = (addr[0], addr[1])
+        if addr[0] != self._agreement.remote[0]:
+            # The peer does not know its own address: there is a translator in between.
+            self._remote = (addr[0], addr[1])
         self._silent_s = self._filled_s = 0.0
         self._deliver(self._jitter.push(packet))
 

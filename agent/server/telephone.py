@@ -1,0 +1,107 @@
+"""Answer telephone calls over SIP with the agent this server runs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from loguru import logger
+
+from agent.errors import RetryError, SettingsError
+from agent.server.sessions import AtCapacityError, Sessions
+from agent.settings import SipSettings
+from agent.transports.line import LineTransport
+from agent.transports.sip.addresses import host_port
+from agent.transports.sip.agent import UserAgent, UserAgentSettings
+from agent.transports.sip.call import SipCall
+
+_RETRY_S = 30.0
+"""After a registration that failed."""
+
+
+@contextlib.asynccontextmanager
+async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
+    """Answer calls while this context lasts; nothing if the settings do not want it.
+
+    Raises:
+        SettingsError: The port is taken.
+    """
+    settings = sessions.settings.sip
+    if not settings.enabled:
+        yield None
+        return
+
+    def on_call(call: SipCall) -> None:
+        agent.spawn(_converse(sessions, call))
+
+    try:
+        agent = await UserAgent.open(
+            settings.host,
+            settings.port,
+            on_call,
+            _presented(settings, sessions.settings.phone.transfer_to),
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"cannot take calls on {settings.host}:{settings.port}: {error.strerror}; set "
+            "DUPLEX_SIP__PORT to a free UDP port, or to 0 for any"
+        ) from error
+    print(f"Calls are answered on sip:{settings.user}@{host_port(agent.address)}", flush=True)
+    registration = _registration(agent, settings)
+    try:
+        yield agent
+    finally:
+        if registration:
+            registration.cancel()
+            await asyncio.gather(registration, return_exceptions=True)
+        await agent.close()
+
+
+async def _converse(sessions: Sessions, call: SipCall) -> None:
+    if not sessions.is_ready:
+        call.reject(503, "Service Unavailable")
+        return
+    try:
+        await sessions.run_call(LineTransport(call), call.call)
+    except AtCapacityError:
+        call.reject(486, "Busy Here")
+    finally:
+        await call.hang_up()
+
+
+def _presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
+    return UserAgentSettings(
+        user=settings.user,
+        password=settings.password.get_secret_value(),
+        advertised=settings.advertised_host,
+        rtp_ports=settings.rtp_ports,
+        accept_from=settings.accept_from,
+        transfer_to=frozenset(transfer_to),
+    )
+
+
+def _registration(agent: UserAgent, settings: SipSettings) -> "asyncio.Task[None] | None":
+    if settings.registrar is None:
+        return None
+    return asyncio.create_task(
+        _stay_registered(agent, settings.registrar, settings.expires_s), name="sip-registration"
+    )
+
+
+async def _stay_registered(agent: UserAgent, registrar: str, expires_s: int) -> None:
+    """Register, again and again; a registrar that is down is asked until it is up."""
+    while True:
+        try:
+            granted_s = await agent.register(registrar, expires_s)
+        except RetryError as error:
+            logger.warning("{}", error)
+            await asyncio.sleep(_RETRY_S)
+            continue
+        logger.info("registered with {} for {} s", registrar, granted_s)
+        try:
+            await asyncio.sleep(max(granted_s / 2, 1.0))
+        except asyncio.CancelledError:
+            # So that the exchange does not ring here for the rest of the time.
+            with contextlib.suppress(RetryError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await agent.register(registrar, 0)
+            raise
