@@ -48,6 +48,33 @@ class UtteranceOverFrame(SystemFrame):
 
 
 @dataclass
+class CorrectionFrame(SystemFrame):
+    """A better text for an utterance whose final was given already; never a second turn.
+
+    Parameters
+    ----------
+        hypothesis: The better text.
+        replaced: The text of the final.
+    """
+
+    hypothesis: Hypothesis
+    replaced: str
+
+
+@dataclass
+class PrivacyFrame(SystemFrame):
+    """What the user says from here on stays on this machine, or may leave it again.
+
+    Parameters
+    ----------
+        is_private: Whether it stays. Speech that is open counts as private at once; what was sent
+            of it was sent. Speech that was private when it began stays so to its end.
+    """
+
+    is_private: bool
+
+
+@dataclass
 class TurnDecisionFrame(SystemFrame):
     """A decision about the floor.
 

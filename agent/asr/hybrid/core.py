@@ -173,8 +173,18 @@ class HybridCore:
         self._set_wait(u, now_s)
         self._conclude(u, now_s)
 
-    def edge_said(self, hypothesis: Hypothesis, now_s: float) -> None:
-        """Take the edge's text, tentative or final, for any utterance."""
+    def is_kept(self, utterance_id: int) -> bool:
+        """Whether an utterance's audio may still be needed."""
+        return utterance_id in self._utterances
+
+    def edge_said(self, hypothesis: Hypothesis, now_s: float, *, is_complete: bool = False) -> None:
+        """Take the edge's text for any utterance.
+
+        Args:
+            hypothesis: Tentative or final.
+            now_s: The time.
+            is_complete: Whether a tentative one was made of all audio there was.
+        """
         u = self._utterances.get(hypothesis.utterance_id)
         if u is None or u.final is not None:
             return
@@ -185,7 +195,7 @@ class HybridCore:
         if u.over_s is not None:
             self._conclude(u, now_s)
         elif u.answer is None:
-            self._outcomes.append(Tentative(hypothesis, Side.EDGE))
+            self._outcomes.append(Tentative(hypothesis, Side.EDGE, is_complete))
 
     def answered(self, attempt: int, answer: Answer, now_s: float) -> None:
         """Take the cloud's text."""
@@ -204,7 +214,7 @@ class HybridCore:
             self._conclude(u, now_s)
         elif u.answer and not (u.edge and same_words(u.edge.text, answer.text)):
             shown = replace(self._hypothesis(u, answer), is_final=False)
-            self._outcomes.append(Tentative(shown, Side.CLOUD))
+            self._outcomes.append(Tentative(shown, Side.CLOUD, True))
 
     def failed(self, attempt: int, reason: str, now_s: float, *, is_refused: bool = False) -> None:
         """Note that an attempt broke.

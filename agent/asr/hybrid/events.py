@@ -73,10 +73,17 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Tentative:
-    """Text to show that can still change."""
+    """Text to show that can still change.
+
+    Attributes:
+        hypothesis: The text.
+        side: Who recognised it.
+        is_complete: Whether it covers all speech so far, so that a final may say the same.
+    """
 
     hypothesis: Hypothesis
     side: Side
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,12 @@ class Counts:
         corrections: Cloud texts that came after the edge's final and differed.
         failures: Attempts that broke, by reason.
         switches: Openings and closings of the breaker.
-        samples_sent: Audio handed to cloud clients, replays included (16 kHz).
     """
 
     finals: dict[str, int] = field(default_factory=dict)
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     switches: int = 0
-    samples_sent: int = 0
 
 
 class CloudHealth:

@@ -1,0 +1,135 @@
+"""One cloud as this process sees it: how to reach it, how it is doing, and the probes."""
+
+import asyncio
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from loguru import logger
+
+from agent.asr.cloud.client import CloudClient, CloudLostError, CloudRefusedError, Feed
+from agent.asr.cloud.native import NativeClient, NativeSettings
+from agent.asr.cloud.realtime import RealtimeClient, RealtimeSettings
+from agent.asr.cloud.transcriptions import TranscriptionClient, TranscriptionSettings
+from agent.asr.hybrid.audio import UtteranceAudio
+from agent.asr.hybrid.health import CloudHealth
+from agent.audio.chunk import Int16Array
+from agent.errors import SettingsError
+
+PROBE_LIMIT_S = 3.0
+"""After this a probe has failed; it closes the breaker only if it was answered sooner."""
+
+_NATIVE_PATH = "/v1/stream"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Where the cloud is.
+
+    Attributes:
+        url: ``ws://host:8300`` or ``ws://host:8300/v1/stream`` is our own service,
+            ``ws.../realtime...`` OpenAI's Realtime protocol, ``http...`` its transcriptions. With
+            ``wss`` and ``https`` likewise.
+        key: Bearer token; empty for none.
+        model: As the server names it; our own service knows by itself.
+        language: ISO 639-1; empty lets the model choose.
+        hints: Names and products to expect.
+    """
+
+    url: str
+    key: str = ""
+    model: str = "whisper-1"
+    language: str = ""
+    hints: tuple[str, ...] = ()
+
+
+def client_for(settings: CloudSettings) -> Callable[[], CloudClient]:
+    """Choose the protocol by the URL.
+
+    Raises:
+        SettingsError: The URL is none of the three kinds.
+    """
+    parts = urlsplit(settings.url)
+    if not parts.hostname or parts.scheme not in ("ws", "wss", "http", "https"):
+        raise SettingsError(
+            f"asr.cloud.url: {settings.url!r} is no address of a recogniser; for our own service "
+            "write ws://HOST:PORT, for OpenAI's protocols https://HOST/v1 or wss://HOST/v1/realtime"
+        )
+    common = (settings.key, settings.language, settings.hints)
+    if parts.scheme in ("http", "https"):
+        plain = TranscriptionSettings(settings.url, settings.model, *common)
+        return lambda: TranscriptionClient(plain)
+    if parts.path.rstrip("/").endswith("/realtime"):
+        query = parts.query or "intent=transcription"
+        url = urlunsplit(parts._replace(query=query))
+        realtime = RealtimeSettings(url, settings.model, *common)
+        return lambda: RealtimeClient(realtime)
+    url = urlunsplit(parts._replace(path=parts.path.rstrip("/") or _NATIVE_PATH))
+    native = NativeSettings(url, *common)
+    return lambda: NativeClient(native)
+
+
+class Cloud:
+    """Shared by all sessions of a process: what one learns of the cloud, all know.
+
+    While its breaker is open, a stored clip, never a caller's voice, is sent now and then.
+    """
+
+    def __init__(
+        self, new_client: Callable[[], CloudClient], health: CloudHealth | None = None
+    ) -> None:
+        self.new_client = new_client
+        self.health = health or CloudHealth()
+        self._prober: asyncio.Task[None] | None = None
+
+    def follow(self) -> None:
+        """Report switches, and probe while the cloud is left; call after telling `health`."""
+        for switch in self.health.take_switches():
+            if switch.is_open:
+                logger.warning("recognition leaves the cloud: {}", switch.reason)
+            else:
+                logger.info("recognition uses the cloud again: {}", switch.reason)
+        if not self.health.is_usable and (self._prober is None or self._prober.done()):
+            self._prober = asyncio.get_running_loop().create_task(self._probe_until_closed())
+
+    async def close(self) -> None:
+        """Stop probing."""
+        if self._prober:
+            self._prober.cancel()
+            await asyncio.gather(self._prober, return_exceptions=True)
+
+    async def _probe_until_closed(self) -> None:
+        loop = asyncio.get_running_loop()
+        breaker = self.health.breaker
+        while (due_s := breaker.next_probe_s) is not None:
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            breaker.probe()
+            self.health.probed(await self._probe(), loop.time())
+        self.follow()
+
+    async def _probe(self) -> float | None:
+        """Seconds until a stored clip was answered; None where it was not."""
+        audio = UtteranceAudio()
+        audio.append(stored_clip())
+        feed = Feed(audio)
+        feed.close()
+        client, loop = self.new_client(), asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            async with asyncio.timeout(PROBE_LIMIT_S):
+                answer = await client.transcribe(feed)
+        except (TimeoutError, CloudLostError, CloudRefusedError) as error:
+            logger.debug("recognition: a probe failed ({})", error)
+            return None
+        finally:
+            await client.close()
+        return loop.time() - began_s if answer.text else None
+
+
+def stored_clip() -> Int16Array:
+    """Two words of a synthetic voice, shape (n,), int16, 16 kHz: never anybody's own."""
+    with (files(__package__) / "probe.wav").open("rb") as file, wave.open(file) as clip:
+        return np.frombuffer(clip.readframes(clip.getnframes()), "<i2").astype(np.int16)

@@ -1,0 +1,111 @@
+"""The edge recogniser on its worker thread."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+
+from agent.asr.hypothesis import Hypothesis, Recogniser
+from agent.audio.chunk import Int16Array
+
+Said = Callable[[Hypothesis, bool], None]
+"""Takes a hypothesis, and whether it was made of all audio there was."""
+
+
+@dataclass
+class _Job:
+    """One utterance's work that was not done yet."""
+
+    utterance_id: int
+    start_sample: int
+    is_begun: bool = False
+    stretches: list[tuple[Int16Array, bool]] = field(default_factory=list)
+    settle: bool = False
+    finish: bool = False
+    is_dropped: bool = False
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self.stretches) or self.settle or self.finish or self.is_dropped
+
+
+class EdgeWorker:
+    """Feeds one `Recogniser`, one utterance after the other.
+
+    When the thread falls behind, audio waits here (32 KB a second) and is recognised in one step.
+    """
+
+    def __init__(self, recogniser: Recogniser, executor: Executor, said: Said) -> None:
+        self._recogniser = recogniser
+        self._executor = executor
+        self._said = said
+        self._jobs: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+
+    def open(self, utterance_id: int, start_sample: int) -> None:
+        """Queue an utterance; what follows is about it."""
+        self._jobs.append(_Job(utterance_id, start_sample))
+
+    def push(self, pcm: Int16Array, is_speech: bool) -> None:
+        """Queue audio."""
+        self._jobs[-1].stretches.append((pcm, is_speech))
+        self._wake.set()
+
+    def settle(self) -> None:
+        """Have everything so far recognised now."""
+        self._jobs[-1].settle = True
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Have the utterance closed with its final."""
+        self._jobs[-1].finish = True
+        self._wake.set()
+
+    def drop(self) -> None:
+        """Leave the utterance unfinished."""
+        self._jobs[-1].is_dropped = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._jobs and self._jobs[0].is_due:
+                job = self._jobs[0]
+                if job.is_dropped:
+                    self._jobs.popleft()
+                    continue
+                step = self._step(job)
+                hypothesis, is_settled = await loop.run_in_executor(self._executor, step)
+                if hypothesis is not None:
+                    if hypothesis.is_final:
+                        self._jobs.popleft()
+                    self._said(hypothesis, is_settled)
+
+    def _step(self, job: _Job) -> Callable[[], tuple[Hypothesis | None, bool]]:
+        """Take all that is to be done for a job, as one call for the thread."""
+        stretches = [
+            (np.concatenate([pcm for pcm, _ in group]), is_speech)
+            for is_speech, group in groupby(job.stretches, key=itemgetter(1))
+        ]
+        begin, settle, finish = not job.is_begun, job.settle, job.finish
+        job.is_begun, job.stretches, job.settle = True, [], False
+
+        def work() -> tuple[Hypothesis | None, bool]:
+            recogniser, hypothesis = self._recogniser, None
+            if begin:
+                recogniser.start(job.utterance_id, job.start_sample)
+            for pcm, is_speech in stretches:
+                hypothesis = recogniser.push(pcm, is_speech) or hypothesis
+            if finish:
+                return recogniser.finish(), True
+            return (recogniser.settle(), True) if settle else (hypothesis, False)
+
+        return work
