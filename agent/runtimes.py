@@ -27,7 +27,10 @@ from agent.session import Models
 from agent.settings import Settings, TurnSettings
 from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
-from agent.turns.policy import PolicySettings, SilenceTable
+from agent.turns.ending import Profile
+from agent.turns.hotwords import HotwordSettings
+from agent.turns.overlap import OverlapSettings
+from agent.turns.policy import FusedPolicy, PolicySettings
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.silero import SileroModel
 
@@ -80,7 +83,7 @@ class Runtimes:
             silero=silero.result(),
             smart_turn=smart_turn.result(),
             recogniser=lambda: StreamingMoonshine(recogniser),
-            policy=lambda: SilenceTable(policy_settings(settings.turns)),
+            policy=lambda: FusedPolicy(policy_settings(settings.turns)),
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
             fallback=self._fallback,
@@ -167,13 +170,12 @@ class Runtimes:
 def policy_settings(settings: TurnSettings) -> PolicySettings:
     """Return the policy's part of the settings."""
     return PolicySettings(
-        closed_and_final_s=settings.closed_and_final_s,
-        closed_s=settings.closed_s,
-        open_and_final_s=settings.open_and_final_s,
-        open_s=settings.open_s,
-        trailing_s=settings.trailing_s,
-        barge_in_s=settings.barge_in_s,
-        speculate_s=PolicySettings().speculate_s if settings.speculate else float("inf"),
+        profile=None if settings.profile == "auto" else Profile(settings.profile),
+        cut_off_cost_s=settings.cut_off_cost_s,
+        speculate=settings.speculate,
+        overlap=OverlapSettings(floor_s=settings.interrupt_s),
+        hotwords=HotwordSettings(wake_phrases=settings.wake_phrases),
+        wake_required=settings.wake_required,
     )
 
 

@@ -31,16 +31,22 @@ class AsrSettings(_Section):
 
 
 class TurnSettings(_Section):
-    """When a turn begins and ends. Seconds of silence; see `agent.turns.policy`."""
+    """Who holds the floor; see docs/turns.md."""
 
-    closed_and_final_s: float = Field(0.25, ge=0.1, le=10)
-    closed_s: float = Field(0.8, ge=0.1, le=10)
-    open_and_final_s: float = Field(0.7, ge=0.1, le=10)
-    open_s: float = Field(1.4, ge=0.1, le=10)
-    trailing_s: float = Field(2.4, ge=0.1, le=20)
-    barge_in_s: float = Field(0.24, ge=0.05, le=5)
+    profile: Literal["auto", "short", "continuous"] = "auto"
+    """How the caller speaks: short answers and commands, or dictation and open speech. auto lets
+    the agent's last words decide."""
+    cut_off_cost_s: float | None = Field(None, gt=0, le=60)
+    """What cutting the caller off costs, in seconds of waiting. More is more patient. Unset: 5,
+    less after a yes/no question, more while something is dictated."""
     speculate: bool = True
     """Prepare the answer unheard while waiting for the turn's end."""
+    interrupt_s: float = Field(0.6, ge=0.2, le=5)
+    """Speech over the agent that takes the floor, unless its words say otherwise."""
+    wake_phrases: tuple[str, ...] = ()
+    """Words that begin a turn anew, such as "hey duplex"."""
+    wake_required: bool = False
+    """Answer only after a wake phrase, and for a few seconds after each answer."""
 
 
 class LlmSettings(_Section):

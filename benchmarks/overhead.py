@@ -33,7 +33,7 @@ from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import load
 from agent.transports.memory import MemoryTransport
 from agent.tts.speech import Speech, SpokenWord
-from agent.turns.policy import SilenceTable
+from agent.turns.policy import FusedPolicy
 from benchmarks.machine import describe
 
 RATE = 24_000
@@ -110,7 +110,7 @@ async def main(turns: int) -> dict[str, Any]:
         silero=InstantPosterior(),  # type: ignore[arg-type]
         smart_turn=InstantProsody(),  # type: ignore[arg-type]
         recogniser=InstantRecogniser,
-        policy=lambda: SilenceTable(policy_settings(settings.turns)),
+        policy=lambda: FusedPolicy(policy_settings(settings.turns)),
         voice=InstantVoice(),
         language=lambda _prompt: InstantLanguage(),
         names={},

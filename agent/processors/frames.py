@@ -101,6 +101,36 @@ class DraftStartFrame(LLMFullResponseStartFrame):
 
 
 @dataclass
+class AgentSpeechFrame(SystemFrame):
+    """Upstream: how far the response that is being heard has come.
+
+    Parameters
+    ----------
+        is_speaking: From its first packet to its last, pauses included.
+        said: What was heard of it.
+        unsaid: What was made of it and not yet heard.
+    """
+
+    is_speaking: bool
+    said: str = ""
+    unsaid: str = ""
+
+
+@dataclass
+class ExpectationFrame(SystemFrame):
+    """What the dialogue expects of the user's next turns, until told otherwise.
+
+    Parameters
+    ----------
+        profile: ``short``, ``continuous``, or None: the agent's last words decide.
+        digits: How many digits were asked for, where a number was.
+    """
+
+    profile: str | None = None
+    digits: int | None = None
+
+
+@dataclass
 class LanguageFailureFrame(ControlFrame):
     """The response that ends next ends because the language model failed."""
 

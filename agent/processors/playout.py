@@ -5,6 +5,7 @@ from collections import deque
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
+    EndFrame,
     Frame,
     InputTransportMessageFrame,
     InterruptionFrame,
@@ -30,13 +31,19 @@ from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
 from agent.playout.position import HeardPosition
 from agent.processors.frames import (
+    AgentSpeechFrame,
     ClientEventFrame,
     DraftStartFrame,
     HeardWordsFrame,
     SpeechFrame,
+    TurnDecisionFrame,
 )
 from agent.settings import PlayoutSettings
 from agent.tts.speech import Speech
+from agent.turns.events import DecisionKind
+
+_DUCKED = 0.3
+"""Gain while something that may be speech is heard over the agent: 10 dB down, still followed."""
 
 _REPORT_LATE_S = 1.0
 """How long past a channel's delay a client may take to report the end of an answer."""
@@ -131,11 +138,30 @@ class Playout(FrameProcessor):
                 await self._settle_draft()
             case InterruptionFrame():
                 await self._cut(frame, direction)
+            case TurnDecisionFrame():
+                self._yield_or_go_on(frame.decision.kind)
+                await self.push_frame(frame, direction)
+            case EndFrame():
+                # A farewell is heard to its end; a draft nobody waits for is not.
+                if not self._is_held:
+                    await self._at_rest.wait()
+                await self.push_frame(frame, direction)
             case InputTransportMessageFrame():
                 self._on_report(frame.message)
                 await self.push_frame(frame, direction)
             case _:
                 await self.push_frame(frame, direction)
+
+    def _yield_or_go_on(self, kind: DecisionKind) -> None:
+        match kind:
+            case DecisionKind.DUCK:
+                self._buffer.duck(_DUCKED)
+            case DecisionKind.PAUSE:
+                self._buffer.pause()
+            case DecisionKind.RESUME | DecisionKind.BACKCHANNEL:
+                self._buffer.duck(1.0)
+                self._buffer.resume()
+        self._wake.set()
 
     def taken(self) -> None:
         """The transport has taken the oldest outstanding packet."""
@@ -212,6 +238,7 @@ class Playout(FrameProcessor):
         if not self._started:
             self._started = True
             await self.push_frame(TTSStartedFrame())
+            await self._tell_floor()
         self._outstanding.append((packet, self._buffer.position))
         await self.push_frame(
             TTSAudioRawFrame(audio=packet.tobytes(), sample_rate=self._rate, num_channels=1)
@@ -295,6 +322,7 @@ class Playout(FrameProcessor):
         await self.push_frame(ClientEventFrame(event=event))
         self._started = False
         await self.push_frame(TTSStoppedFrame())
+        await self._tell_floor()
 
     async def _tell_heard(self) -> None:
         await self._push_heard(self._ledger.heard_until(self._heard.at(self._now())))
@@ -303,7 +331,19 @@ class Playout(FrameProcessor):
         if not words:
             return
         await self.push_frame(HeardWordsFrame(text=" ".join(words)))
+        await self._tell_floor()
         await self._show(self._ledger.heard_text, final=False, interrupted=False)
+
+    async def _tell_floor(self) -> None:
+        """Tell those who judge what is said over us."""
+        await self.push_frame(
+            AgentSpeechFrame(
+                is_speaking=self._started,
+                said=self._ledger.heard_text,
+                unsaid=self._ledger.unheard_text,
+            ),
+            FrameDirection.UPSTREAM,
+        )
 
     async def _show(self, text: str, *, final: bool, interrupted: bool) -> None:
         event: dict[str, object] = {

@@ -5,10 +5,10 @@ from concurrent.futures import Executor
 
 from loguru import logger
 from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
     Frame,
+    InterruptionFrame,
     TranscriptionFrame,
+    TTSSpeakFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
@@ -18,20 +18,25 @@ from agent.audio.chunk import SAMPLE_RATE, samples
 from agent.audio.ring import PreRoll
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import (
+    AgentSpeechFrame,
     ClientEventFrame,
+    ExpectationFrame,
     HopFrame,
     HypothesisFrame,
     TurnDecisionFrame,
     UtteranceOverFrame,
 )
+from agent.turns.echo import level_dbfs
 from agent.turns.events import (
     AgentFloor,
     Decision,
     DecisionKind,
     Evidence,
+    Expectation,
     Heard,
     Prosody,
     SpeechProbability,
+    TurnLost,
     TurnPolicy,
 )
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
@@ -43,7 +48,25 @@ silence grows, so asking once is not enough."""
 _SCORE_UNTIL = samples(1.6)
 """Past this much silence another score has nothing new to hear."""
 
-_CLOSING = {DecisionKind.COMMIT, DecisionKind.HOLD, DecisionKind.BACKCHANNEL}
+_CLOSING = {
+    DecisionKind.COMMIT,
+    DecisionKind.HOLD,
+    DecisionKind.BACKCHANNEL,
+    DecisionKind.REPEAT,
+}
+
+_ON_THE_AGENT = {
+    DecisionKind.PAUSE,
+    DecisionKind.RESUME,
+    DecisionKind.BACKCHANNEL,
+    DecisionKind.BARGE_IN,
+}
+
+_FINAL_WITHIN = samples(1.5)
+"""After a commit. The recogniser has settled by then; one that still owes its final is stuck, and
+the turn is answered as it was last heard."""
+
+_NOTHING_SAID = "I haven't said anything yet."
 
 
 class TurnTaking(FrameProcessor):
@@ -69,7 +92,9 @@ class TurnTaking(FrameProcessor):
         self._scoring: asyncio.Task[None] | None = None
         self._hypothesis: Hypothesis | None = None
         self._committed: Decision | None = None
-        self._agent_speaking = False
+        self._agent = AgentSpeechFrame(is_speaking=False)
+        self._last_said = ""
+        self._agent_waits = False
         self._floor: tuple[str, str] = ("silent", "silent")
 
     async def cleanup(self) -> None:
@@ -89,20 +114,29 @@ class TurnTaking(FrameProcessor):
             case HypothesisFrame():
                 await self._on_hypothesis(frame.hypothesis)
                 return
-            case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
-                await self._on_agent(isinstance(frame, BotStartedSpeakingFrame))
+            case AgentSpeechFrame():
+                await self._on_agent(frame)
+                return
+            case ExpectationFrame():
+                await self._tell(Expectation(self._clock, frame.profile, frame.digits))
+            case InterruptionFrame() if not self._agent.is_speaking:
+                await self._tell(TurnLost(self._clock))
         await self.push_frame(frame, direction)
 
     async def _on_hop(self, frame: HopFrame) -> None:
         self._audio.push(frame.chunk)
         self._clock = frame.chunk.end_sample
         was_speaking = self._policy.user_is_speaking
-        await self._tell(SpeechProbability(self._clock, frame.probability))
+        await self._tell(
+            SpeechProbability(self._clock, frame.probability, level_dbfs(frame.chunk.pcm))
+        )
         is_speaking = self._policy.user_is_speaking
         if is_speaking != was_speaking:
             await self._on_floor_change(is_speaking)
         if not is_speaking:
             self._score_prosody()
+        if self._committed and self._clock - self._committed.at_sample > _FINAL_WITHIN:
+            await self._on_final(self._hypothesis)
 
     async def _on_floor_change(self, is_speaking: bool) -> None:
         self._silent_since = self._clock
@@ -114,27 +148,38 @@ class TurnTaking(FrameProcessor):
             self._next_score = self._clock
         await self._show_floor()
 
-    async def _on_agent(self, is_speaking: bool) -> None:
-        self._agent_speaking = is_speaking
-        await self._tell(AgentFloor(self._clock, is_speaking))
+    async def _on_agent(self, agent: AgentSpeechFrame) -> None:
+        self._agent = agent
+        if agent.is_speaking:
+            self._last_said = f"{agent.said} {agent.unsaid}".strip()
+        await self._tell(AgentFloor(self._clock, agent.is_speaking, agent.said, agent.unsaid))
         await self._show_floor()
 
     async def _on_hypothesis(self, hypothesis: Hypothesis) -> None:
-        self._hypothesis = hypothesis
-        if not hypothesis.is_final:
-            await self._tell(Heard(self._clock, hypothesis))
+        if hypothesis.is_final:
+            await self._on_final(hypothesis)
             return
+        self._hypothesis = hypothesis
+        await self._tell(Heard(self._clock, hypothesis))
+
+    async def _on_final(self, hypothesis: Hypothesis | None) -> None:
         self._hypothesis = None
         committed, self._committed = self._committed, None
-        if committed and hypothesis.text:
-            await self._answer(hypothesis.text, committed)
+        if committed is None:
+            return
+        if text := _words_of(hypothesis, committed):
+            await self._answer(text, committed)
+            return
+        self._speech_start = None
+        await self._show_final("", turn=len(self._recorder.turns))
+        await self._tell(TurnLost(self._clock))
 
     async def _tell(self, evidence: Evidence) -> None:
         for decision in self._policy.push(evidence):
             await self._announce(decision)
 
     async def _announce(self, decision: Decision) -> None:
-        text = self._hypothesis.text if self._hypothesis else ""
+        text = _words_of(self._hypothesis, decision)
         logger.debug("turn decision {}: {}", decision.kind.value, decision.reason)
         event: dict[str, object] = {
             "type": "decision",
@@ -147,6 +192,8 @@ class TurnTaking(FrameProcessor):
         if decision.kind is DecisionKind.SPECULATE:
             self._recorder.draft("speculated")
         await self.push_frame(TurnDecisionFrame(decision=decision, text=text))
+        if decision.kind is DecisionKind.REPEAT:
+            await self.push_frame(TTSSpeakFrame(self._last_said or _NOTHING_SAID))
         if decision.kind in _CLOSING:
             self._next_score = None
             self._committed = decision if decision.kind is DecisionKind.COMMIT else None
@@ -155,6 +202,9 @@ class TurnTaking(FrameProcessor):
                 self._speech_start = None
                 # Nothing was said to us: what was shown of it goes away.
                 await self._show_final("", turn=len(self._recorder.turns))
+        if decision.kind in _ON_THE_AGENT:
+            self._agent_waits = decision.kind is DecisionKind.PAUSE
+            await self._show_floor()
 
     async def _answer(self, text: str, decision: Decision) -> None:
         """The turn is over and its final text is here: hand it to the conversation."""
@@ -202,7 +252,9 @@ class TurnTaking(FrameProcessor):
 
     async def _show_floor(self, *, thinking: bool = False) -> None:
         user = "speaking" if self._policy.user_is_speaking else "silent"
-        agent = "speaking" if self._agent_speaking else "thinking" if thinking else "silent"
+        agent = "speaking" if self._agent.is_speaking else "thinking" if thinking else "silent"
+        if self._agent.is_speaking and self._agent_waits:
+            agent = "paused"
         if (user, agent) == self._floor:
             return
         self._floor = (user, agent)
@@ -213,3 +265,14 @@ class TurnTaking(FrameProcessor):
             "at_s": round(self._clock / SAMPLE_RATE, 3),
         }
         await self.push_frame(ClientEventFrame(event=event))
+
+
+def _words_of(hypothesis: Hypothesis | None, decision: Decision) -> str:
+    """The words that belong to the turn `decision` is about."""
+    if hypothesis is None:
+        return ""
+    if not decision.words_from:
+        return hypothesis.text
+    return " ".join(
+        word.text for word in hypothesis.words if word.start_sample >= decision.words_from
+    )

@@ -17,16 +17,26 @@ class DecisionKind(Enum):
     """The turn has ended: answer."""
 
     RESUME = "RESUME"
-    """It had not: the user goes on, or the agent goes on after a false alarm."""
+    """The turn had not ended: the user goes on, what was prepared is withdrawn. Or the agent goes
+    on after a false alarm, from the sample it stopped at."""
 
     HOLD = "HOLD"
     """Speech ended without a turn: nothing was said, or not to us."""
+
+    DUCK = "DUCK"
+    """Something that may be speech is heard over the agent: it speaks more quietly."""
+
+    PAUSE = "PAUSE"
+    """Speech is heard over the agent, or it was told to wait: it stops on a sample."""
 
     BARGE_IN = "BARGE_IN"
     """The user takes the floor from the agent."""
 
     BACKCHANNEL = "BACKCHANNEL"
-    """The user spoke over the agent and leaves it the floor."""
+    """The user spoke over the agent and leaves it the floor: it goes on where it stopped."""
+
+    REPEAT = "REPEAT"
+    """The user asks to hear the agent's last utterance again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +46,14 @@ class SpeechProbability:
     Attributes:
         at_sample: Just after the hop, on the media clock (16 kHz).
         probability: That it holds speech.
+        level_dbfs: Of the microphone.
+        echo_dbfs: Level expected of the agent's own voice in it.
     """
 
     at_sample: int
     probability: float
+    level_dbfs: float = 0.0
+    echo_dbfs: float = -96.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +74,45 @@ class Prosody:
 
 @dataclass(frozen=True, slots=True)
 class AgentFloor:
-    """The agent began or stopped being heard.
+    """How far the agent's response has come.
 
     Attributes:
         at_sample: On the user's media clock.
-        is_speaking: Whether it can be heard now.
-        text: Its last utterance so far, as heard.
+        is_speaking: From its first sample to its last, pauses included.
+        said: What was heard of it.
+        unsaid: What was made of it and not yet heard.
     """
 
     at_sample: int
     is_speaking: bool
-    text: str = ""
+    said: str = ""
+    unsaid: str = ""
 
 
-Evidence = SpeechProbability | Heard | Prosody | AgentFloor
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the dialogue expects of the user's next turns, until told otherwise.
+
+    Attributes:
+        at_sample: On the user's media clock.
+        profile: ``short`` for answers and commands, ``continuous`` for dictation and open speech;
+            None lets the agent's last words decide.
+        digits: How many digits were asked for, where a number was.
+    """
+
+    at_sample: int
+    profile: str | None = None
+    digits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLost:
+    """A committed turn came to nothing: its final text was empty, or no answer will be made."""
+
+    at_sample: int
+
+
+Evidence = SpeechProbability | Heard | Prosody | AgentFloor | Expectation | TurnLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +125,7 @@ class Decision:
         speech_end_sample: Just after the user's last speech.
         reason: In words, for logs, records and the page.
         evidence: The figures it rests on, by name.
+        words_from: Words that begin before this sample do not belong to the turn.
     """
 
     kind: DecisionKind
@@ -93,6 +133,7 @@ class Decision:
     speech_end_sample: int
     reason: str
     evidence: dict[str, float | str] = field(default_factory=dict)
+    words_from: int = 0
 
 
 class TurnPolicy(Protocol):

@@ -1,230 +1,523 @@
-"""The turn policy of the first release: silence, punctuation and prosody in a table. Pure."""
+"""The turn policy: who holds the floor, from all that is heard. Pure.
 
-from dataclasses import dataclass, field
+What happens becomes a signal, the floor's table says what follows. Two judges stand behind it: one
+says when the user's turn has ended, the other what speech over the agent means.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from agent.asr.hypothesis import Hypothesis
-from agent.audio.chunk import SAMPLE_RATE, seconds
+from agent.audio.chunk import SAMPLE_RATE, samples, seconds
 from agent.turns.completeness import Completeness, completeness
+from agent.turns.ending import FRESH_PARTIAL_S, Context, EndOfTurn, Judgement, Profile
 from agent.turns.events import (
     AgentFloor,
     Decision,
     DecisionKind,
     Evidence,
+    Expectation,
     Heard,
     Prosody,
     SpeechProbability,
+    TurnLost,
 )
-from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted, SpeechStopped
+from agent.turns.expectation import expected
+from agent.turns.floor import TABLE, Act, Floor, Signal
+from agent.turns.hotwords import Hotword, HotwordAction, Hotwords, HotwordSettings
+from agent.turns.overlap import (
+    AgentSpeech,
+    Overlap,
+    OverlapHop,
+    OverlapKind,
+    OverlapSettings,
+    OverlapVerdict,
+    OverlapWords,
+)
+from agent.vad.endpointer import Endpointer, SpeechStarted, SpeechStopped
+from agent.vad.readings import CONFIRMATION, PREFETCH
 from agent.vad.silero import HOP
+
+Figures = Mapping[str, float | str]
+
+_HOLDING = {HotwordAction.WAIT, HotwordAction.GO_ON}
+"""Said over the agent, they leave it the floor. With words behind them they begin a turn."""
+
+_HOLDING_WORD = samples(2.0)
+"""Such a phrase is over by then, also "just give me a second"."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """How much silence ends a turn, by how finished it reads and sounds.
+    """What the policy does besides weighing evidence."""
 
-    Pauses inside a turn last 0.52 s at the median and 1.17 s at p90 (Switchboard), so silence
-    alone must wait long; the shorter waits are earned by evidence.
-    """
+    profile: Profile | None = None
+    """How the user speaks. None: a tool's or flow's word, else the agent's last words decide."""
 
-    speech: EndpointerSettings = field(default_factory=EndpointerSettings)
+    speculate: bool = True
+    """Prepare answers unheard."""
 
-    closed_and_final_s: float = 0.25
-    """Reads and sounds finished. Lower answers sooner, but cuts more people off: on 150 recorded
-    commands 0.25 and 0.36 s cut off one speaker, 0.45 s none (`benchmarks/turns.py`)."""
+    cut_off_cost_s: float | None = None
+    """What one cut-off costs, in seconds of waiting. None: 5, less after a yes/no question, more
+    in dictation."""
 
-    closed_s: float = 0.8
-    """Reads finished, sounds as if more were to come."""
+    hotwords: HotwordSettings = field(default_factory=HotwordSettings)
 
-    open_and_final_s: float = 0.7
-    """Reads unfinished, sounds finished."""
+    wake_required: bool = False
+    """Answer only after a wake phrase, and for `wake_s` after each answer."""
 
-    open_s: float = 1.4
-    """Neither. Longer than nine in ten pauses."""
+    wake_s: float = 8.0
 
-    trailing_s: float = 2.4
-    """Ends on a word that calls for another."""
-
-    wordless_s: float = 0.8
-    """Speech without words: a cough, a neighbour. Dropped, not answered."""
-
-    final_prosody: float = 0.5
-    """Smart Turn's own threshold for a finished turn."""
-
-    speculate_s: float = 0.1
-    """Silence before an answer is prepared unheard, if the text reads finished."""
-
-    barge_in_s: float = 0.24
-    """Speech over the agent that takes the floor. A cough's burst is mostly shorter."""
+    overlap: OverlapSettings = field(default_factory=OverlapSettings)
 
     overlap_end_s: float = 0.3
     """Silence that ends speech which left the agent the floor."""
 
+    wordless_s: float = 0.8
+    """Silence after speech without words, a cough, a neighbour: dropped, not answered."""
+
     give_up_s: float = 4.0
     """Silence after which a turn is decided on what is known, should recognition be stuck."""
 
+    stale_s: float = 5.0
+    """What sounds like speech and says nothing new for so long is noise: the turn is decided."""
 
-class SilenceTable:
-    """Silence, the recogniser's punctuation and Smart Turn, scored again as silence grows. Pure.
+    wait_s: float = 4.0
+    """A turn that ends in "wait" is kept open for so long."""
+
+    patience_s: float = 30.0
+    """An agent told to wait goes on after this; one that says nothing has lost the floor."""
+
+
+class FusedPolicy:
+    """Decides who holds the floor. Pure: the same evidence gives the same decisions.
 
     Silence counts only after speech, so a quiet line never ends a turn; a turn without words is
-    dropped, so noise is never answered.
+    dropped, so noise is never answered. Every turn is answered or dropped with a reason.
     """
 
-    def __init__(self, settings: PolicySettings | None = None) -> None:
+    def __init__(
+        self, settings: PolicySettings | None = None, ending: EndOfTurn | None = None
+    ) -> None:
         self._settings = settings or PolicySettings()
-        self._endpointer = Endpointer(self._settings.speech, SAMPLE_RATE, HOP)
-        self._agent_speaking = False
+        self._ending = ending or EndOfTurn()
+        self._hotwords = Hotwords(self._settings.hotwords)
+        self._prefetch = Endpointer(PREFETCH, SAMPLE_RATE, HOP)
+        self._speech = Endpointer(CONFIRMATION, SAMPLE_RATE, HOP)
+        self._floor = Floor.OPEN
+        self._floor_since = 0
+        self._now = 0
+        self._agent = AgentFloor(0, is_speaking=False)
+        self._expectation: Expectation | None = None
+        self._awake_until = 0
+        self._overlap: OverlapVerdict | None = None
+        self._overlap_onset = 0
+        self._last_verdict = OverlapKind.UNDECIDED
         self._hypothesis: Hypothesis | None = None
-        self._prosody: Prosody | None = None
+        self._closed_utterance = -1
+        self._seen_hotword: Hotword | None = None
         self._speculated: str | None = None
-        self._begin_turn(None)
+        self._turn_start = 0
+        self._forget_turn()
+
+    @property
+    def floor(self) -> Floor:
+        """Who holds the floor."""
+        return self._floor
 
     @property
     def user_is_speaking(self) -> bool:
         """Whether the user's speech is confirmed and has not stopped."""
-        return self._endpointer.is_speech
+        return self._speech.is_speech
 
     @property
     def wants_prosody(self) -> bool:
-        """Whether the turn has not yet sounded finished since the latest speech."""
-        return self._turn_start is not None and not self._sounds_final
-
-    @property
-    def _sounds_final(self) -> bool:
-        final = self._settings.final_prosody
-        return self._prosody is not None and self._prosody.probability >= final
+        """Whether a score of the voice asked for now can change when the turn ends."""
+        if self._floor is not Floor.USER or self.user_is_speaking:
+            return False
+        return self._ending.wants_prosody(self._silence_s)
 
     def push(self, evidence: Evidence) -> list[Decision]:
         """Take one piece of evidence; return what follows from it, in order."""
+        self._now = max(self._now, evidence.at_sample)
         match evidence:
             case SpeechProbability():
-                return self._on_probability(evidence)
+                return self._on_hop(evidence)
             case Heard():
-                self._hypothesis = evidence.hypothesis
-                return []
+                return self._on_heard(evidence.hypothesis)
             case Prosody():
                 # A score of audio before the latest speech says nothing about its end.
-                if evidence.at_sample >= self._endpointer.last_speech_end:
-                    self._prosody = evidence
+                if evidence.at_sample >= self._speech.last_speech_end:
+                    self._ending.sounded(evidence.probability)
                 return []
             case AgentFloor():
-                self._agent_speaking = evidence.is_speaking
+                return self._on_agent(evidence)
+            case Expectation():
+                self._expectation = evidence
                 return []
+            case TurnLost():
+                return self._signal(Signal.AGENT_OFF, "nothing was left to answer")
 
-    def _begin_turn(self, start_sample: int | None) -> None:
-        self._turn_start = start_sample
-        self._hypothesis = None
-        self._prosody = None
-        self._speculated = None
-        self._barged_in = False
+    # What is heard.
 
-    def _on_probability(self, evidence: SpeechProbability) -> list[Decision]:
-        change = self._endpointer.push(evidence.probability, evidence.at_sample)
-        decisions = []
-        if isinstance(change, SpeechStarted):
-            decisions += self._on_speech(change)
-        elif isinstance(change, SpeechStopped):
-            self._prosody = None
-        if self._turn_start is None:
-            return decisions
-        if self.user_is_speaking:
-            decisions += self._while_speaking(evidence.at_sample)
-        else:
-            decisions += self._while_silent(evidence.at_sample)
-        return decisions
+    def _on_hop(self, hop: SpeechProbability) -> list[Decision]:
+        noticed = self._prefetch.push(hop.probability, hop.at_sample)
+        confirmed = self._speech.push(hop.probability, hop.at_sample)
+        decisions: list[Decision] = []
+        if isinstance(noticed, SpeechStarted):
+            decisions += self._signal(Signal.NOTICED, "sound over the agent")
+        elif isinstance(noticed, SpeechStopped):
+            decisions += self._signal(Signal.FADED, "it was no speech")
+        if isinstance(confirmed, SpeechStarted):
+            decisions += self._on_speech(confirmed)
+        if self._overlap:
+            overlap = OverlapHop(hop.at_sample, hop.probability, hop.level_dbfs, hop.echo_dbfs)
+            decisions += self._judge_overlap(overlap)
+        elif self._floor is Floor.USER:
+            decisions += self._while_user()
+        return decisions + self._out_of_patience()
 
     def _on_speech(self, started: SpeechStarted) -> list[Decision]:
-        if self._turn_start is None:
-            self._begin_turn(started.start_sample)
-            return []
+        if self._floor is Floor.USER:
+            return self._on_speech_again(started)
+        decisions = self._signal(
+            Signal.CONFIRMED, "speech over the agent", onset=started.start_sample
+        )
+        if self.floor is not Floor.USER:
+            self._begin_overlap(started.start_sample)
+        return decisions
+
+    def _on_speech_again(self, started: SpeechStarted) -> list[Decision]:
+        self._ending.resumed(seconds(started.start_sample - self._silent_since))
+        self._kept_open_until = 0
         if self._speculated is None:
             return []
         self._speculated = None
-        return [self._decision(DecisionKind.RESUME, started.at_sample, "the user speaks again")]
+        return [self._decision(DecisionKind.RESUME, "the user speaks again")]
 
-    def _while_speaking(self, at_sample: int) -> list[Decision]:
-        if not self._agent_speaking or self._barged_in or self._turn_start is None:
-            return []
-        # Up to the last hop of speech: its hangover is not speech.
-        spoken_s = seconds(self._endpointer.last_speech_end - self._turn_start)
-        if spoken_s < self._settings.barge_in_s:
-            return []
-        self._barged_in = True
-        reason = f"{spoken_s:.2f} s of speech over the agent"
-        return [self._decision(DecisionKind.BARGE_IN, at_sample, reason, spoken_s=spoken_s)]
-
-    def _while_silent(self, at_sample: int) -> list[Decision]:
-        silence_s = seconds(at_sample - self._endpointer.last_speech_end)
-        if self._agent_speaking and not self._barged_in:
-            return self._while_overlapping(at_sample, silence_s)
-        text = self._settled_text(silence_s)
-        if text is None:
-            return []
-        reading = completeness(text)
-        needed_s, reason = self._needed(reading)
-        figures: dict[str, float | str] = {
-            "silence_s": round(silence_s, 3),
-            "needed_s": needed_s,
-            "text": reading.value,
-        }
-        if self._prosody is not None:
-            figures["prosody"] = round(self._prosody.probability, 3)
-        if silence_s >= needed_s:
-            kind = DecisionKind.HOLD if reading is Completeness.EMPTY else DecisionKind.COMMIT
-            return [self._close(kind, at_sample, reason, **figures)]
-        may_speculate = reading is Completeness.CLOSED and silence_s >= self._settings.speculate_s
-        if may_speculate and self._speculated != text:
-            self._speculated = text
-            reason = "reads finished; the answer is prepared unheard"
-            return [self._decision(DecisionKind.SPECULATE, at_sample, reason, **figures)]
+    def _on_heard(self, hypothesis: Hypothesis) -> list[Decision]:
+        if hypothesis.utterance_id <= self._closed_utterance:
+            return []  # It was under way while the turn was decided.
+        if self._hypothesis is None or hypothesis.text != self._hypothesis.text:
+            self._text_changed_at = self._now
+            self._seen_hotword = None
+        self._hypothesis = hypothesis
+        if self._overlap:
+            return self._judge_overlap(
+                OverlapWords(self._now, hypothesis.words, hypothesis.end_sample)
+            )
+        if self._floor is Floor.USER:
+            self._ending.heard(hypothesis)
         return []
 
-    def _while_overlapping(self, at_sample: int, silence_s: float) -> list[Decision]:
-        if silence_s < self._settings.overlap_end_s:
+    def _on_agent(self, agent: AgentFloor) -> list[Decision]:
+        was_speaking = self._agent.is_speaking
+        self._agent = agent
+        if agent.is_speaking:
+            self._awake_until = self._now + samples(self._settings.wake_s)
+            if was_speaking:
+                return []
+            decisions = self._signal(Signal.AGENT_ON, "the agent has something to say")
+            if self._floor is Floor.PAUSED:
+                self._begin_overlap(self._turn_start)
+            return decisions
+        if not was_speaking:
             return []
-        reason = "too short to take the floor"
-        return [self._close(DecisionKind.BACKCHANNEL, at_sample, reason)]
+        overlap, self._overlap = self._overlap, None
+        decisions = self._signal(Signal.AGENT_OFF, "the agent has finished")
+        if overlap and self._floor is Floor.OPEN:
+            # It had been left the floor, and what was said over it goes on behind its last word.
+            if self.user_is_speaking:
+                decisions += self._signal(Signal.CONFIRMED, "")
+            else:
+                decisions.append(self._close(DecisionKind.BACKCHANNEL, overlap.verdict.reason))
+        return decisions
 
-    def _close(
-        self, kind: DecisionKind, at_sample: int, reason: str, **figures: float | str
-    ) -> Decision:
-        decision = self._decision(kind, at_sample, reason, **figures)
-        self._begin_turn(None)
-        # From here the agent holds the floor, thinking first: a click must not cost the answer.
-        self._agent_speaking |= kind is DecisionKind.COMMIT
-        return decision
+    # The user's turn.
 
-    def _settled_text(self, silence_s: float) -> str | None:
+    def _while_user(self) -> list[Decision]:
+        if self.user_is_speaking:
+            return self._while_speaking()
+        text = self._settled_text()
+        if text is None or self._now < self._kept_open_until:
+            return []
+        reading = completeness(text)
+        if reading is Completeness.EMPTY:
+            if self._silence_s < self._settings.wordless_s:
+                return []
+            return self._drop("speech without words")
+        judgement = self._ending.judge(self._silence_s)
+        if not judgement.commits and not judgement.speculates and not self._must_decide:
+            return self._on_hotword(self._find_hotword(is_over=False))
+        acted = self._on_hotword(self._find_hotword(is_over=True))
+        if acted or self._now < self._kept_open_until:
+            return acted
+        if (judgement.commits and not self._is_vetoed) or self._must_decide:
+            return self._commit(judgement)
+        if self._settings.speculate and judgement.speculates and text != self._speculated:
+            self._speculated = text
+            reason = "has probably ended: the answer is prepared unheard"
+            return [self._decision(DecisionKind.SPECULATE, reason, self._figures(judgement))]
+        return []
+
+    def _while_speaking(self) -> list[Decision]:
+        latest = max(self._text_changed_at, self._turn_start)
+        if self._now - latest < samples(self._settings.stale_s):
+            return []
+        if self._hypothesis and completeness(self._hypothesis.text) is not Completeness.EMPTY:
+            return self._commit(self._ending.judge(0.0), "nothing new was said for long")
+        # Whatever goes on may still become a turn.
+        start = self._now
+        return self._drop("noise") + self._signal(Signal.CONFIRMED, "", onset=start)
+
+    def _commit(self, judgement: Judgement, reason: str | None = None) -> list[Decision]:
+        if not self._is_addressed:
+            return self._drop("not addressed to the agent: no wake phrase")
+        decision = self._decision(
+            DecisionKind.COMMIT, reason or _why(judgement), self._figures(judgement)
+        )
+        self._signal(Signal.ENDED, "")
+        self._forget_turn()
+        return [decision]
+
+    def _drop(self, reason: str) -> list[Decision]:
+        decision = self._close(DecisionKind.HOLD, reason)
+        self._signal(Signal.DROPPED, reason)
+        return [decision]
+
+    @property
+    def _must_decide(self) -> bool:
+        return self._silence_s >= self._settings.give_up_s
+
+    @property
+    def _is_vetoed(self) -> bool:
+        """Whether somebody may still be speaking, or the recogniser is still at work."""
+        is_fresh = self._now - self._text_changed_at < samples(FRESH_PARTIAL_S)
+        return self._prefetch.is_speech or is_fresh
+
+    @property
+    def _is_addressed(self) -> bool:
+        return (
+            not self._settings.wake_required
+            or self._words_from > 0
+            or self._turn_start <= self._awake_until
+        )
+
+    def _settled_text(self) -> str | None:
         """The text, once it covers all the speech; None before."""
         hypothesis = self._hypothesis
-        if silence_s >= self._settings.give_up_s:
+        if self._must_decide:
             return hypothesis.text if hypothesis else ""
-        if hypothesis is None or hypothesis.end_sample < self._endpointer.last_speech_end:
+        if hypothesis is None or hypothesis.end_sample < self._speech.last_speech_end:
             return None
         return hypothesis.text
 
-    def _needed(self, reading: Completeness) -> tuple[float, str]:
-        """Silence this turn must reach, in seconds, and why."""
+    # Words that act by themselves.
+
+    def _find_hotword(self, *, is_over: bool) -> Hotword | None:
+        """The hotword that acts; each only once.
+
+        Args:
+            is_over: Whether to look at the words as all there will be.
+        """
+        if self._hypothesis is None:
+            return None
+        at = self._now + samples(1.0) if is_over else self._now
+        return self._hotwords.find(self._hypothesis.words, at, agent_speaking=False)
+
+    def _on_hotword(self, hotword: Hotword | None) -> list[Decision]:
+        if hotword is None or hotword == self._seen_hotword:
+            return []
+        self._seen_hotword = hotword
+        reason = f'hotword "{hotword.phrase}"'
+        is_all = hotword.first_word == 0
+        match hotword.action:
+            case HotwordAction.STOP:
+                return self._drop(reason)
+            case HotwordAction.WAIT if is_all:
+                return self._drop(reason)
+            case HotwordAction.WAIT:
+                self._kept_open_until = self._now + samples(self._settings.wait_s)
+            case HotwordAction.REPEAT:
+                decision = self._close(DecisionKind.REPEAT, reason)
+                self._signal(Signal.ENDED, reason)
+                return [decision]
+            case HotwordAction.DONE:
+                return self._commit(self._ending.judge(self._silence_s), reason)
+            case HotwordAction.WAKE if self._has_words_after(hotword):
+                # A new turn begins behind it, never an end of turn.
+                self._words_from = hotword.end_sample
+            case HotwordAction.WAKE:
+                self._awake_until = self._now + samples(self._settings.wake_s)
+            case HotwordAction.GO_ON:
+                pass  # Nobody waits: a request like any other.
+        return []
+
+    def _has_words_after(self, hotword: Hotword) -> bool:
+        return self._hypothesis is not None and hotword.last_word + 1 < len(self._hypothesis.words)
+
+    # Speech over the agent.
+
+    def _begin_overlap(self, onset: int) -> None:
+        self._last_verdict = OverlapKind.UNDECIDED
+        if self._overlap:
+            return  # More of the same: its verdict is taken anew.
+        self._overlap_onset = onset
+        agent = AgentSpeech(tuple(self._agent.said.split()), tuple(self._agent.unsaid.split()))
+        self._overlap = OverlapVerdict(onset, self._now, agent, self._settings.overlap)
+
+    def _judge_overlap(self, evidence: OverlapHop | OverlapWords) -> list[Decision]:
+        assert self._overlap is not None
+        hotword = self._overlap_hotword()
+        if hotword and hotword.action in _HOLDING and not self._has_words_after(hotword):
+            return self._on_holding_word(hotword)
+        if hotword and hotword.action is not HotwordAction.WAKE:
+            self._overlap.push(hotword)
+        verdict = self._overlap.push(evidence)
+        if verdict.kind is OverlapKind.INTERRUPTION:
+            return self._on_interruption(verdict)
+        return self._on_left(verdict)
+
+    def _overlap_hotword(self) -> Hotword | None:
+        if self._hypothesis is None or self._now - self._overlap_onset > _HOLDING_WORD:
+            return None
+        at = self._now + samples(1.0)
+        return self._hotwords.find(self._hypothesis.words, at, agent_speaking=True)
+
+    def _on_holding_word(self, hotword: Hotword) -> list[Decision]:
+        """Act on "wait" or "go on" once it is known that nothing follows: the agent is paused."""
+        if self.user_is_speaking or self._silence_s < self._settings.overlap_end_s:
+            return []
+        reason = f'hotword "{hotword.phrase}"'
+        self._overlap = None
+        if hotword.action is HotwordAction.WAIT:
+            return [*self._signal(Signal.WAIT, reason), self._close(DecisionKind.HOLD, reason)]
+        decisions = self._signal(Signal.GO_ON, reason)
+        return [*decisions, self._close(DecisionKind.BACKCHANNEL, reason)]
+
+    def _on_interruption(self, verdict: Overlap) -> list[Decision]:
+        self._overlap = None
+        decisions = self._signal(
+            Signal.TAKEN, verdict.reason, onset=self._overlap_onset, figures=verdict.figures
+        )
+        if self._hypothesis:
+            self._ending.heard(self._hypothesis)
+        return decisions
+
+    def _on_left(self, verdict: Overlap) -> list[Decision]:
+        decisions: list[Decision] = []
+        if verdict.kind is not self._last_verdict:
+            self._last_verdict = verdict.kind
+            decisions += self._signal(Signal.LEFT, verdict.reason, figures=verdict.figures)
+        if self._last_verdict is OverlapKind.UNDECIDED or self.user_is_speaking:
+            return decisions
+        if self._silence_s >= self._settings.overlap_end_s:
+            self._overlap = None
+            kind = DecisionKind.HOLD if self._floor is Floor.WAITING else DecisionKind.BACKCHANNEL
+            decisions.append(self._close(kind, verdict.reason, verdict.figures))
+        return decisions
+
+    # The floor.
+
+    def _signal(
+        self, signal: Signal, reason: str, *, onset: int = 0, figures: Figures | None = None
+    ) -> list[Decision]:
+        before = self._floor
+        self._floor, act = TABLE[before, signal]
+        if self._floor is not before:
+            self._floor_since = self._now
+        if before is Floor.PAUSED and self._floor is Floor.USER and act is Act.RESUME:
+            # Said over the agent's last word.
+            self._begin_turn(self._speech.last_speech_end)
+        match act:
+            case Act.NOTHING:
+                return []
+            case Act.BEGIN:
+                self._begin_turn(onset)
+                return []
+            case Act.DUCK if not self._agent.is_speaking:
+                return []
+            case Act.DUCK:
+                return [self._decision(DecisionKind.DUCK, reason, figures)]
+            case Act.PAUSE:
+                return [self._decision(DecisionKind.PAUSE, reason, figures)]
+            case Act.RESUME:
+                return [self._decision(DecisionKind.RESUME, reason, figures)]
+            case Act.CUT:
+                self._begin_turn(onset)
+                return [self._decision(DecisionKind.BARGE_IN, reason, figures)]
+
+    def _out_of_patience(self) -> list[Decision]:
+        if self._now - self._floor_since < samples(self._settings.patience_s):
+            return []
+        if self._floor is Floor.WAITING:
+            return self._signal(Signal.GO_ON, "has waited long")
+        if self._floor is Floor.AGENT and not self._agent.is_speaking:
+            return self._signal(Signal.AGENT_OFF, "has nothing to say")
+        return []
+
+    def _begin_turn(self, start_sample: int) -> None:
+        self._speculated = None
+        self._words_from = 0
+        self._kept_open_until = 0
+        self._turn_start = start_sample
+        self._ending.begin(self._context())
+        if self._hypothesis:
+            self._ending.heard(self._hypothesis)
+
+    def _forget_turn(self) -> None:
+        """Nothing that was heard belongs to what comes next."""
+        if self._hypothesis:
+            self._closed_utterance = self._hypothesis.utterance_id
+        self._hypothesis = None
+        self._seen_hotword = None
+        self._text_changed_at = self._now
+        self._begin_turn(self._now)
+
+    def _context(self) -> Context:
+        context = expected(self._agent.said, self._expectation)
         settings = self._settings
-        if reading is Completeness.EMPTY:
-            return settings.wordless_s, "speech without words"
-        if reading is Completeness.TRAILING:
-            return settings.trailing_s, "ends on a word that calls for another"
-        if reading is Completeness.CLOSED:
-            if self._sounds_final:
-                return settings.closed_and_final_s, "reads and sounds finished"
-            return settings.closed_s, "reads finished"
-        if self._sounds_final:
-            return settings.open_and_final_s, "sounds finished"
-        return settings.open_s, "silence"
+        return replace(
+            context,
+            profile=settings.profile or context.profile,
+            cut_off_cost_s=settings.cut_off_cost_s,
+        )
+
+    def _figures(self, judgement: Judgement) -> Figures:
+        figures: dict[str, float | str] = {
+            "silence_s": round(self._silence_s, 3),
+            "log_odds": round(judgement.log_odds, 2),
+            "speculate_at": round(judgement.speculate, 2),
+            "commit_at": round(judgement.commit, 2),
+        }
+        return figures | {name: round(term, 2) for name, term in judgement.terms.items()}
+
+    @property
+    def _silent_since(self) -> int:
+        return self._speech.last_speech_end
+
+    @property
+    def _silence_s(self) -> float:
+        return seconds(self._now - self._silent_since)
+
+    def _close(self, kind: DecisionKind, reason: str, figures: Figures | None = None) -> Decision:
+        decision = self._decision(kind, reason, figures)
+        self._forget_turn()
+        return decision
 
     def _decision(
-        self, kind: DecisionKind, at_sample: int, reason: str, **figures: float | str
+        self, kind: DecisionKind, reason: str, figures: Figures | None = None
     ) -> Decision:
         return Decision(
             kind=kind,
-            at_sample=at_sample,
-            speech_end_sample=self._endpointer.last_speech_end,
+            at_sample=self._now,
+            speech_end_sample=self._speech.last_speech_end,
             reason=reason,
-            evidence=figures,
+            evidence=dict(figures or {}),
+            words_from=self._words_from,
         )
+
+
+def _why(judgement: Judgement) -> str:
+    strongest = max(judgement.terms, key=lambda name: judgement.terms[name])
+    return f"has ended with probability {judgement.probability:.2f}, above all by its {strongest}"

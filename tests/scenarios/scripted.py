@@ -13,6 +13,7 @@ from agent.observe.record import TurnRecord
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
+from agent.turns.ending import EndOfTurn
 from agent.turns.policy import FusedPolicy
 from tests.scenarios.fakes import (
     VOICE_RATE,
@@ -24,6 +25,7 @@ from tests.scenarios.fakes import (
     speech_like,
 )
 from tests.scenarios.virtual import VirtualLoop
+from tests.weights import KNOWN
 
 PACKET = samples(0.02)
 
@@ -111,7 +113,7 @@ class ScriptedCall:
             "silero": LoudnessPosterior(),
             "smart_turn": FixedProsody(self.prosody),
             "recogniser": lambda: ScriptedRecogniser(self._words),
-            "policy": FusedPolicy,
+            "policy": lambda: FusedPolicy(ending=EndOfTurn(KNOWN)),
             "voice": SteadyVoice(),
             "language": lambda _prompt: language,
             "names": {},
