@@ -4,12 +4,14 @@ import asyncio
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from loguru import logger
 
 from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
+from agent.choices import Choice, split_endpoint
 from agent.errors import DuplexError, MissingModelError
 from agent.llm.cores import physical_cores
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
@@ -22,6 +24,8 @@ from agent.llm.weights import find
 from agent.llm.window import ConversationWindow
 from agent.models.catalog import CATALOG
 from agent.models.store import is_present, locate
+from agent.parts import Parts, resolved
+from agent.parts import backups as backup_models
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
 from agent.settings import Settings, TurnSettings
@@ -46,13 +50,14 @@ _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 class Runtimes:
     """Everything that is heavy. `load` takes seconds; a session made from it takes none."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        llm = settings.llm
+    def __init__(self, settings: Settings, parts: Parts | None = None) -> None:
+        self._settings, self._parts = resolved(settings, parts)
+        llm = self._settings.llm
         key = llm.key.get_secret_value() if llm.key else None
         self._named = resolve(llm.url, llm.model, key, os.environ)
         self._server: EmbeddedServer | None = None
         self._warmer: PromptWarmer | None = None
+        self._backups: list[LanguageRequest] = []
 
     @property
     def is_offline(self) -> bool:
@@ -79,7 +84,7 @@ class Runtimes:
             raise _first(errors) from None
         settings = self._settings
         recogniser, spoken, language = moonshine.result(), voice.result(), endpoint.result()
-        return Models(
+        models = Models(
             silero=silero.result(),
             smart_turn=smart_turn.result(),
             recogniser=lambda: StreamingMoonshine(recogniser),
@@ -92,6 +97,7 @@ class Runtimes:
             is_model_ready=self._is_model_ready,
             names={"asr": settings.asr.model, "llm": language.model, "tts": spoken.name},
         )
+        return self._parts.put_into(models)
 
     async def close(self) -> None:
         """Stop what runs beside this process."""
@@ -121,12 +127,29 @@ class Runtimes:
             return Moonshine(self._path(lesser))
 
     def _voice(self) -> Voice:
+        if self._parts.voice:
+            return self._parts.voice
         tts = self._settings.tts
         return open_voice(tts.tier, tts.voice)
 
     async def _endpoint(self) -> Endpoint:
-        if self._named:
-            return self._named
+        if self._parts.language:
+            return Endpoint(base_url="", model="custom", key="none")
+        backups = backup_models(self._settings)
+        self._backups = [
+            LanguageRequest(await self._backup(choice), sampling=self._sampling(), extra_body={})
+            for choice in backups
+        ]
+        return self._named or await self._embedded()
+
+    async def _backup(self, choice: Choice) -> Endpoint:
+        if choice.kind == "embedded":
+            return await self._embedded()
+        url, model = split_endpoint("llm", choice.which)
+        key = self._settings.llm.key
+        return Endpoint(url, model, key.get_secret_value() if key else "none")
+
+    async def _embedded(self) -> Endpoint:
         llm = self._settings.llm
         weights = await asyncio.to_thread(find, llm.embedded, self._settings.models.paths)
         self._server = EmbeddedServer(
@@ -142,10 +165,13 @@ class Runtimes:
         return Endpoint(base_url=url, model=weights.name, key="none")
 
     def _language(self, endpoint: Endpoint, prompt: str) -> Language:
-        llm = self._settings.llm
-        sampling = Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens)
-        request = LanguageRequest(endpoint=endpoint, sampling=asdict(sampling), extra_body={})
-        if (server := self._server) and (warmer := self._warmer):
+        request = LanguageRequest(
+            endpoint=endpoint,
+            sampling=self._sampling(),
+            extra_body={},
+            backups=tuple(self._backups),
+        )
+        if self._named is None and (server := self._server) and (warmer := self._warmer):
             slot = server.slots.take()
             request = replace(
                 request,
@@ -156,6 +182,10 @@ class Runtimes:
                 on_closed=lambda: server.slots.give_back(slot),
             )
         return Language(request, prompt, self._patience())
+
+    def _sampling(self) -> dict[str, Any]:
+        llm = self._settings.llm
+        return asdict(Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens))
 
     def _patience(self) -> FallbackSettings:
         return FallbackSettings(first_token_s=self._settings.llm.first_token_s)

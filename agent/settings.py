@@ -9,11 +9,20 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
+from agent.choices import PYTHON_NAME, model_named
 from agent.errors import SettingsError
 
 ENV_PREFIX = "DUPLEX_"
@@ -41,6 +50,8 @@ class TurnSettings(_Section):
     less after a yes/no question, more while something is dictated."""
     speculate: bool = True
     """Prepare the answer unheard while waiting for the turn's end."""
+    policy: str | None = Field(None, pattern=PYTHON_NAME)
+    """Python that makes another policy for each session, written module:name."""
     interrupt_s: float = Field(0.6, ge=0.2, le=5)
     """Speech over the agent that takes the floor, unless its words say otherwise."""
     wake_phrases: tuple[str, ...] = ()
@@ -196,8 +207,15 @@ class SipSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """Where weights are."""
+    """Which models, by name, and where weights are. See docs/pipelines.md for the names."""
 
+    asr: Annotated[str, AfterValidator(model_named("asr"))] | None = None
+    """Such as moonshine:tiny. Unset: the section asr."""
+    llm: tuple[Annotated[str, AfterValidator(model_named("llm"))], ...] = ()
+    """Such as openai:http://127.0.0.1:11434/v1#qwen3:4b. Others after the first answer when it is
+    late or fails. Unset: the section llm."""
+    tts: Annotated[str, AfterValidator(model_named("tts"))] | None = None
+    """Such as kokoro:af_heart. Unset: the section tts."""
     paths: Mapping[str, Path] = Field(default_factory=dict)
     """Directories to use instead of the cache, by model name."""
 
@@ -211,6 +229,10 @@ class AgentSettings(_Section):
     )
     greeting: str = "Hi, I'm Duplex. What can I do for you?"
     """Spoken first. Empty: the caller speaks first."""
+    tools: tuple[Annotated[str, Field(pattern=PYTHON_NAME)], ...] = ()
+    """Python functions the agent may call, each written module:name."""
+    flow: str | None = Field(None, pattern=PYTHON_NAME)
+    """Python flow the conversation goes through first, written module:name."""
 
 
 class Settings(_Section):

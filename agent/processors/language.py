@@ -9,6 +9,7 @@ import httpx
 import openai
 from loguru import logger
 from openai.types.chat import ChatCompletionChunk
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
@@ -19,6 +20,9 @@ from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
 from agent.processors.drafting import Drafting
 from agent.processors.frames import LanguageFailureFrame
+
+_REST_S = 30.0
+"""How long a server that was late or failed is passed over while another answers."""
 
 Warm = Callable[[list[dict[str, str]]], Awaitable[object]]
 
@@ -35,6 +39,7 @@ class LanguageRequest:
         window: Of the conversation; None where the context is large.
         is_embedded: Whether the server is our own child.
         on_closed: Gives back what the session had leased.
+        backups: Asked in turn when this one is late or fails.
     """
 
     endpoint: Endpoint
@@ -44,6 +49,7 @@ class LanguageRequest:
     window: ConversationWindow | None = None
     is_embedded: bool = False
     on_closed: Callable[[], None] = lambda: None
+    backups: "tuple[LanguageRequest, ...]" = ()
 
 
 class Language(Drafting, OpenAILLMService):
@@ -71,6 +77,9 @@ class Language(Drafting, OpenAILLMService):
         self._patience = patience
         self._warming: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._servers = [_Server(request, self._client)]
+        self._servers += [_Server(backup, _client(backup)) for backup in request.backups]
+        self._asking = self._servers[0]
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Have the system prompt read while the greeting is spoken."""
@@ -89,10 +98,39 @@ class Language(Drafting, OpenAILLMService):
             self._request.on_closed()
 
     async def get_chat_completions(self, context: LLMContext) -> Any:
-        """Ask, and give up on a server that has gone quiet."""
+        """Ask, the next server if one is late or fails, and give up on one that has gone quiet."""
+        shown = self._shown(context)
+        now_s = asyncio.get_running_loop().time()
+        awake = [server for server in self._servers if server.rests_until_s <= now_s]
+        *first, last = awake or self._servers
+        for server in first:
+            try:
+                async with asyncio.timeout(self._patience.first_token_s):
+                    stream = await self._ask(server, shown)
+                    opening = await anext(stream.__aiter__(), None)
+            except (TimeoutError, openai.APIError) as error:
+                name = server.request.endpoint.model
+                logger.warning("{} is late or fails ({}): next model", name, type(error).__name__)
+                server.rests_until_s = now_s + _REST_S
+            else:
+                return _Deadlines(stream, self._patience, opening)
         async with asyncio.timeout(self._patience.answer_s):
-            stream = await super().get_chat_completions(self._shown(context))
+            stream = await self._ask(last, shown)
         return _Deadlines(stream, self._patience)
+
+    async def _ask(self, server: "_Server", context: LLMContext) -> Any:
+        self._asking, self._client = server, server.client
+        return await super().get_chat_completions(context)
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Name the model of the server that is being asked."""
+        parameters: dict[str, Any] = super().build_chat_completion_params(params_from_context)
+        if self._asking is not self._servers[0]:
+            parameters["model"] = self._asking.request.endpoint.model
+            parameters.pop("extra_body", None)
+        return parameters
 
     async def push_error(
         self, error_msg: str, exception: Exception | None = None, **kwargs: Any
@@ -125,16 +163,33 @@ class Language(Drafting, OpenAILLMService):
             logger.debug("{}", error)
 
 
+@dataclass(slots=True)
+class _Server:
+    request: LanguageRequest
+    client: openai.AsyncOpenAI
+    rests_until_s: float = 0.0
+    """Not asked before then, unless nobody else is there. On the event loop's clock."""
+
+
 class _Deadlines:
     """A stream of chunks that must not stop for long."""
 
-    def __init__(self, stream: Any, patience: FallbackSettings) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        patience: FallbackSettings,
+        opening: ChatCompletionChunk | None = None,
+    ) -> None:
         self._stream = stream
         self._patience = patience
+        self._opening = opening
 
     async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         chunks = self._stream.__aiter__()
         limit_s = self._patience.answer_s
+        if self._opening:
+            yield self._opening
+            limit_s = self._patience.stall_s
         while True:
             async with asyncio.timeout(limit_s):
                 chunk = await anext(chunks, None)
@@ -146,6 +201,11 @@ class _Deadlines:
     async def close(self) -> None:
         """Hang up."""
         await self._stream.close()
+
+
+def _client(request: LanguageRequest) -> openai.AsyncOpenAI:
+    endpoint = request.endpoint
+    return openai.AsyncOpenAI(api_key=endpoint.key, base_url=endpoint.base_url, max_retries=0)
 
 
 def _loopback_client() -> httpx.AsyncClient:

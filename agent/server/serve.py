@@ -2,11 +2,13 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 
+from agent.agent import Agent
 from agent.errors import SettingsError
+from agent.parts import Parts
 from agent.runtimes import Runtimes
 from agent.server.app import build_app
 from agent.server.sessions import Sessions
@@ -14,8 +16,18 @@ from agent.server.telephone import telephone
 from agent.settings import Settings
 
 
-async def serve(settings: Settings) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    agent: Callable[[], Agent] | None = None,
+    parts: Parts | None = None,
+) -> None:
     """Load the models, print the address, serve until interrupted, drain.
+
+    Args:
+        settings: Every knob.
+        agent: Asked who talks as each conversation begins; None for the agent of the settings.
+        parts: What stands in a built-in model's place.
 
     Raises:
         SettingsError: An address is taken.
@@ -23,7 +35,7 @@ async def serve(settings: Settings) -> None:
     """
     # Before the models load: a taken port should be told at once, not after five seconds.
     listener = _listen(settings)
-    async with _running(settings) as sessions, telephone(sessions):
+    async with _running(settings, agent, parts) as sessions, telephone(sessions):
         config = uvicorn.Config(build_app(sessions), log_level="warning", ws_max_size=1 << 20)
         server = _Server(config, sessions)
         host, port = listener.getsockname()[:2]
@@ -45,11 +57,13 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[Sessions]:
-    runtimes = Runtimes(settings)
+async def _running(
+    settings: Settings, agent: Callable[[], Agent] | None, parts: Parts | None
+) -> AsyncIterator[Sessions]:
+    runtimes = Runtimes(settings, parts)
     try:
         models = await runtimes.load()
-        yield Sessions(settings, models, is_offline=runtimes.is_offline)
+        yield Sessions(settings, models, is_offline=runtimes.is_offline, agent=agent)
     finally:
         await runtimes.close()
 

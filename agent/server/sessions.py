@@ -8,6 +8,7 @@ from typing import Any
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
+from agent.agent import Agent
 from agent.errors import RetryError
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
@@ -28,7 +29,15 @@ class AtCapacityError(RetryError):
 class Sessions:
     """Admits callers up to a limit: refused is better than degraded for all."""
 
-    def __init__(self, settings: Settings, models: Models, *, is_offline: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        *,
+        is_offline: bool,
+        agent: Callable[[], Agent] | None = None,
+    ) -> None:
+        self._agent = agent or (lambda: Agent.of(settings.agent))
         self.settings = settings
         self.models = models
         self.is_offline = is_offline
@@ -135,12 +144,17 @@ class Sessions:
         self, transport: BaseTransport, channel: Channel, call: Call | None = None
     ) -> VoiceSession:
         self.require_place()
+        agent = self._agent()
+        prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
         session = VoiceSession(
             self.settings,
             self.models,
             transport,
             channel,
-            system_prompt=_with_call(system_prompt(self.settings.agent.instructions), call),
+            agent=agent,
+            system_prompt=_with_call(prompt, call),
+            caller=(call.facts.caller or "") if call else "",
+            transfer=call.transfer if call else None,
         )
         self._follow(session, transport)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
