@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from agent.choices import imported
 from agent.flow import Flow
 from agent.settings import AgentSettings
 from agent.tools.declaration import Tool, ToolOptions, declare
@@ -19,7 +20,6 @@ class Agent:
         greeting: Said first; empty for the caller to speak first.
         tools: What it can do besides talking.
         flow: Steps it goes through before the language model talks freely.
-        wake_word: If set, only what is said to it by this name is answered.
     """
 
     def __init__(
@@ -30,14 +30,12 @@ class Agent:
         greeting: str = "",
         tools: Sequence[Tool | Callable[..., Any]] = (),
         flow: Flow[Any] | None = None,
-        wake_word: str = "",
     ) -> None:
         self.instructions = instructions
         self.name = name
         self.greeting = greeting
         self.tools = [as_tool(given) for given in tools]
         self.flow = flow
-        self.wake_word = wake_word
 
     @classmethod
     def of(cls, settings: AgentSettings) -> "Agent":
@@ -46,7 +44,13 @@ class Agent:
         Raises:
             SettingsError: A tool or flow they name is not there.
         """
-        return cls(settings.instructions, name=settings.name, greeting=settings.greeting)
+        return cls(
+            settings.instructions,
+            name=settings.name,
+            greeting=settings.greeting,
+            tools=[imported(name) for name in settings.tools],
+            flow=imported(settings.flow) if settings.flow else None,
+        )
 
     @overload
     def tool(self, function: Callable[..., Any]) -> Tool: ...

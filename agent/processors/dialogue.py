@@ -29,7 +29,6 @@ from agent.errors import DegradedError
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
 from agent.processors.tools import ToolCalls
-from agent.turns.wake import WakeWord
 
 Transfer = Callable[[str], Awaitable[None]]
 
@@ -167,7 +166,7 @@ class Dialogue(FrameProcessor):
         if not is_new and self._brief:
             await self._ask_model()  # A failed request for the brief is made again.
             return
-        if not self._is_held(text):
+        if not self._is_held:
             self._turns_seen = max(count, self._turns_seen)
             self._tools.turn_began()
             await self.push_frame(frame)
@@ -179,14 +178,10 @@ class Dialogue(FrameProcessor):
             self._turns_seen = count
             self._take(text)
 
-    def _is_held(self, text: str) -> bool:
+    @property
+    def _is_held(self) -> bool:
         """Whether the language model shall not answer."""
-        if self._answer or self._flow:
-            return True
-        now_s = asyncio.get_running_loop().time()
-        return self._wake is not None and not self._wake.is_addressed(
-            text, now_s, is_agent_speaking=self._agent_speaks
-        )
+        return bool(self._answer or self._flow)
 
     def _on_verdict(self, frame: Frame) -> None:
         """Take a turn that was only guessed to be over once it is."""
@@ -222,7 +217,6 @@ class Dialogue(FrameProcessor):
 
     def _adopt(self, agent: Agent) -> None:
         self._agent = agent
-        self._wake = WakeWord(agent.wake_word) if agent.wake_word else None
         self._context.set_tools(self._tools.schemas(agent.tools))
 
     async def _hand_over(self, agent: Agent) -> None:

@@ -1,0 +1,97 @@
+"""The parts of a conversation that were chosen by name, and those brought along as objects."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipecat.processors.frame_processor import FrameProcessor
+
+from agent.asr.hypothesis import Recogniser
+from agent.choices import Choice, imported, parse, split_endpoint
+from agent.session import Models
+from agent.settings import Settings
+from agent.tts.speech import Voice
+from agent.turns.events import TurnPolicy
+
+_TIERS = {"kokoro": "auto", "kokoro-full": "full", "kokoro-student": "student"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What stands in a built-in model's place. None: the settings choose.
+
+    Attributes:
+        recogniser: Makes a session's recogniser.
+        language: Makes a session's language model service, given the system prompt.
+        voice: Speaks, for all sessions.
+        policy: Makes a session's turn policy.
+    """
+
+    recogniser: Callable[[], Recogniser] | None = None
+    language: Callable[[str], FrameProcessor] | None = None
+    voice: Voice | None = None
+    policy: Callable[[], TurnPolicy] | None = None
+
+    def put_into(self, models: Models) -> Models:
+        """Return the models with these parts in their places."""
+        return replace(
+            models,
+            recogniser=self.recogniser or models.recogniser,
+            language=self.language or models.language,
+            voice=self.voice or models.voice,
+            policy=self.policy or models.policy,
+        )
+
+
+def resolved(settings: Settings, parts: Parts | None = None) -> tuple[Settings, Parts]:
+    """Turn names into the settings and parts they stand for; parts brought along win.
+
+    Raises:
+        SettingsError: A name stands for nothing.
+    """
+    parts = parts or Parts()
+    models = settings.models
+    if models.asr and parts.recogniser is None:
+        settings, parts = _asr(parse("asr", models.asr), settings, parts)
+    if models.llm and parts.language is None:
+        settings, parts = _llm(parse("llm", models.llm[0]), settings, parts)
+    if models.tts and parts.voice is None:
+        settings, parts = _tts(parse("tts", models.tts), settings, parts)
+    if settings.turns.policy and parts.policy is None:
+        parts = replace(parts, policy=imported(settings.turns.policy))
+    return settings, parts
+
+
+def backups(settings: Settings) -> Sequence[Choice]:
+    """Return the language models that answer when the first one is late or fails."""
+    return [parse("llm", name) for name in settings.models.llm[1:]]
+
+
+def _asr(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
+    if choice.is_python:
+        return settings, replace(parts, recogniser=choice.load())
+    if choice.kind == "moonshine":
+        return _with(settings, "asr", model=f"moonshine-{choice.which}-en"), parts
+    return _with(settings, "asr", url=choice.which), parts
+
+
+def _llm(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
+    if choice.is_python:
+        return settings, replace(parts, language=choice.load())
+    if choice.kind == "openai":
+        url, model = split_endpoint("llm", choice.which)
+        return _with(settings, "llm", url=url, model=model), parts
+    embedded = choice.which or settings.llm.embedded
+    return _with(settings, "llm", url=None, model=None, embedded=embedded), parts
+
+
+def _tts(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
+    if choice.is_python:
+        made = choice.load()
+        return settings, replace(parts, voice=made() if isinstance(made, type) else made)
+    return _with(settings, "tts", tier=_TIERS[choice.kind], voice=choice.which), parts
+
+
+def _with(settings: Settings, section: str, **changes: Any) -> Settings:
+    changed = getattr(settings, section).model_copy(update=changes)
+    return settings.model_copy(update={section: changed})
