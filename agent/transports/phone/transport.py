@@ -22,7 +22,7 @@ from pipecat.frames.frames import (
     StartFrame,
     TTSAudioRawFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -153,6 +153,11 @@ class PhoneInput(BaseInputTransport):
         self._ticker: asyncio.Task[None] | None = None
         self._silent_s = self._filled_s = 0.0
         self._listens = True
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Make the serializer ready."""
+        await super().setup(setup)
+        await self._connection.stream.serializer.setup(setup)
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to listen."""
