@@ -20,7 +20,11 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not _asr_server:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
     try:
         settings = load(options.config)
         _set_up_logging(options.verbose)
@@ -56,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="print one record per turn as JSON")
     replay.add_argument("--greet", action="store_true", help="let the agent speak first")
     replay.set_defaults(command=_replay)
+
+    asr_server = commands.add_parser(
+        "asr-server", help="serve recognition to other machines", add_help=False
+    )
+    asr_server.set_defaults(command=_asr_server)
 
     doctor = commands.add_parser("doctor", help="name what is missing, and the fix for each")
     doctor.set_defaults(command=_doctor)
@@ -97,6 +106,13 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
             greet=options.greet,
         )
     )
+
+
+def _asr_server(options: argparse.Namespace, _settings: Settings) -> int:
+    # A program of its own, with its own options: the agent's process never imports it.
+    from agent.parakeet.cli import main as serve
+
+    return serve(options.rest)
 
 
 def _doctor(_options: argparse.Namespace, settings: Settings) -> int:

@@ -100,8 +100,8 @@ class Admission:
 class MemoryTrial:
     """A share of the announced memory that has proved to fit.
 
-    Other programs share the device, so what fitted yesterday may not fit now: an out of memory takes
-    a third off, and each quiet minute gives some back.
+    Other programs share the device, so what fitted yesterday may not fit now: an out of memory
+    takes a third off, and each quiet minute gives some back.
     """
 
     _LEAST, _CUT, _REGAIN, _QUIET_S = 0.05, 0.7, 1.25, 60.0

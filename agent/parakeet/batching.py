@@ -15,10 +15,10 @@ from agent.audio.chunk import seconds
 from agent.parakeet.engine import Facts
 
 BUCKETS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Upper edges of the length buckets: neighbours within one bucket pad each other by half at most."""
+"""Upper edges of the length buckets; within one bucket at most half of a batch is padding."""
 
 LEAST_FULL = 0.5
-"""Share of a batch's padded seconds that must be audio; below it, padding costs more than a batch."""
+"""Share of a batch's padded seconds that must be audio: below it, two batches cost less."""
 
 
 class Priority(IntEnum):

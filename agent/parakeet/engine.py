@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from agent.asr.hypothesis import Word
+from agent.asr.hypothesis import Word as Word
 from agent.audio.chunk import Int16Array
 from agent.errors import DuplexError
 

@@ -1,0 +1,217 @@
+"""``duplex asr-server``: run the front until it is told to stop."""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import uvicorn
+
+from agent.errors import MissingModelError, SettingsError
+from agent.models.store import locate
+from agent.parakeet.app import build_app
+from agent.parakeet.device import WorkerSettings
+from agent.parakeet.dispatch import QueueSettings
+from agent.parakeet.service import Service, ServiceSettings
+
+ENGINES = {
+    "nemo": "agent.parakeet.nemo:open_engine",
+    "triton": "agent.parakeet.triton:open_engine",
+    "fake": "agent.parakeet.fake:open_engine",
+}
+
+KEYS = "DUPLEX_ASR_KEYS"
+"""Environment variable with the keys that open the server, separated by commas."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8010, help="0 for any free one")
+    parser.add_argument(
+        "--engine", default="nemo", help="nemo, triton, fake, or package.module:factory"
+    )
+    parser.add_argument("--model", help="checkpoint: a .nemo file or a name on the hub")
+    parser.add_argument(
+        "--device", action="append", help="cuda:0, cpu, npu:0; again for another worker"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the engine, VALUE as JSON",
+    )
+    parser.add_argument(
+        "--worker-python", default=sys.executable, help="interpreter of the environment with NeMo"
+    )
+    parser.add_argument("--deadline", type=float, default=10.0, help="of a live utterance, s")
+    parser.add_argument("--file-deadline", type=float, default=1800.0, help="of a recording, s")
+    parser.add_argument("--live-wait", type=float, default=1.0, help="longest queue admitted to, s")
+    parser.add_argument("--file-wait", type=float, default=60.0, help="the same for recordings, s")
+    parser.add_argument("--hang", type=float, default=20.0, help="a longer call has hung, s")
+    parser.add_argument("--grace", type=float, default=30.0, help="for a drain, s")
+    parser.add_argument("--max-sessions", type=int, default=512, help="native sessions at once")
+    parser.add_argument("--checkpoints", type=Path, help="folder for progress of long recordings")
+    parser.add_argument(
+        "--no-guards", action="store_true", help="decode silence and silent tails too"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The address and the service behind it."""
+
+    host: str
+    port: int
+    grace_s: float
+    max_sessions: int
+    keys: tuple[str, ...]
+    service: ServiceSettings
+
+
+def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> ServeSettings:
+    """Read the command's options.
+
+    Raises:
+        SettingsError: A value cannot be used; the message names it.
+    """
+    factory = ENGINES.get(options.engine, options.engine)
+    if ":" not in factory:
+        known = ", ".join(ENGINES)
+        raise SettingsError(f"--engine {options.engine!r} is none of {known}, nor module:factory")
+    config = dict(_setting(text) for text in options.set)
+    if options.model:
+        config["model"] = options.model
+    devices = options.device or [None]
+    workers = tuple(
+        WorkerSettings(
+            factory,
+            config | ({"device": device} if device else {}),
+            hang_s=options.hang,
+            python=options.worker_python,
+        )
+        for device in devices
+    )
+    checkpoints = options.checkpoints or Path(platformdirs.user_cache_dir("duplex")) / "asr"
+    return ServeSettings(
+        host=options.host,
+        port=options.port,
+        grace_s=options.grace,
+        max_sessions=options.max_sessions,
+        keys=tuple(key for key in environ.get(KEYS, "").split(",") if key),
+        service=ServiceSettings(
+            workers=workers,
+            queue=QueueSettings(live_wait_s=options.live_wait, file_wait_s=options.file_wait),
+            deadline_s=options.deadline,
+            file_deadline_s=options.file_deadline,
+            checkpoints=checkpoints,
+            vad=None if options.no_guards else _vad(),
+        ),
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT, drain, and return the exit code."""
+    settings = settings_of(options, os.environ)
+    try:
+        asyncio.run(serve(settings))
+    except* SettingsError as errors:
+        # A task group's wrapping means nothing to who typed the command.
+        raise _first(errors) from None
+    return 0
+
+
+async def serve(settings: ServeSettings) -> None:
+    """Listen at once, load the models, serve, drain.
+
+    Raises:
+        SettingsError: The address is taken, or no worker can ever start (in an ExceptionGroup).
+    """
+    listener = _listen(settings.host, settings.port)
+    service = Service(settings.service)
+    app = build_app(service, settings.keys, settings.max_sessions)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        ws_max_size=16 << 20,
+        # Connections that say nothing after a drain are cut.
+        timeout_graceful_shutdown=2,
+        lifespan="off",
+    )
+    server = _Server(config, service, settings.grace_s)
+    async with service.running():
+        host, port = listener.getsockname()[:2]
+        print(f"Duplex ASR listens on http://{host}:{port}", flush=True)
+        await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Drains on a signal, instead of closing at once."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, grace_s: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._grace_s = grace_s
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Stop being ready at once; a second signal does not wait for the drain."""
+        # A signal handler runs between any two byte codes: the loop does the rest, and is woken.
+        asyncio.get_running_loop().call_soon_threadsafe(self._exit, sig)
+
+    def _exit(self, sig: int) -> None:
+        if self._service.is_draining:
+            self._service.drained.set()
+            super().handle_exit(sig, None)
+            return
+        self._service.start_draining(self._grace_s)
+        self._drain = asyncio.create_task(self._stop(sig))
+
+    async def _stop(self, sig: int) -> None:
+        await self._service.drain(self._grace_s)
+        super().handle_exit(sig, None)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}; give another --port, or 0 for any"
+        ) from error
+    listener.listen(512)
+    return listener
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, found, value = text.partition("=")
+    if not found:
+        raise SettingsError(f"--set {text!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _vad() -> Path:
+    try:
+        return locate("silero-vad") / "silero_vad.onnx"
+    except MissingModelError as error:
+        raise MissingModelError(f"{error}; or give --no-guards") from error
+
+
+def _first(errors: BaseExceptionGroup[SettingsError]) -> SettingsError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SettingsError)
+    return error
