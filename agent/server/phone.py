@@ -15,6 +15,7 @@ from agent.server.sessions import AtCapacityError, Sessions
 from agent.transports.phone import webhooks
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
+from agent.transports.phone.mask import mask_logs
 from agent.transports.phone.providers.stream import MediaStream
 from agent.transports.phone.rest import rest
 from agent.transports.phone.tickets import Tickets
@@ -30,6 +31,7 @@ def add_phone(app: FastAPI, sessions: Sessions) -> None:
     settings = sessions.settings.phone
     made = gates(settings)
     if made:
+        mask_logs()
         logger.info("serving {} on {}/phone", ", ".join(made), settings.public_url)
     for name, gate in made.items():
         _add_provider(app, _Provider(name, gate, sessions))

@@ -5,12 +5,16 @@ clear has thrown the packet away, so marks older than the last clear mean nothin
 caller's telephone plays on at the speed of speech: whoever receives a report carries it forward.
 """
 
+import re
 from dataclasses import dataclass
 
 from agent.audio.chunk import samples
 
 _MARK_EVERY_S = 0.1
 """A third of a short word, at ten small messages a second."""
+
+
+_MARK = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ class PlaybackClock:
             What has been played, unless the mark says nothing new.
         """
         generation, _, position = mark.partition(".")
-        if not (generation.isdecimal() and position.isdecimal() and len(mark) <= 40):
+        if (
+            not (mark.isascii() and generation.isdecimal() and position.isdecimal())
+            or len(mark) > 40
+        ):
             self.strange_marks += 1
             return None
         at = int(position)
