@@ -361,7 +361,9 @@ class HybridCore:
         if not self._health.is_usable:
             return "the cloud is left"
         return (
-            "the edge is sure" if self._settings.cloud_below is not None else "the cloud was mute"
+            "the edge is sure"
+            if self._settings.cloud_below is not None
+            else "the cloud heard nothing"
         )
 
     def _correct(self, u: _Utterance, final: Hypothesis, answer: Answer) -> None:

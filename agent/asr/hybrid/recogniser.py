@@ -91,7 +91,7 @@ class HybridRecogniser:
 
     def push(self, pcm: Int16Array, is_speech: bool) -> None:
         """Append audio, shape (n,), int16, 16 kHz; see `Recogniser.push`."""
-        if audio := self._audio.get(self._current):
+        if (audio := self._audio.get(self._current)) is not None:
             audio.append(pcm)
         if self._edge:
             self._edge.push(pcm, is_speech)
