@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from loguru import logger
 
 from agent.errors import DegradedError
-from agent.values import Answer, NotUnderstoodError, YesNo
+from agent.values import OPEN, Answer, Expects, NotUnderstoodError, YesNo
 
 State = TypeVar("State")
 Value = TypeVar("Value")
@@ -29,12 +29,12 @@ class Floor(Protocol):
         """Speak after what is already being said."""
         ...
 
-    async def listen(self, patience_s: float, expects: str) -> str | None:
+    async def listen(self, patience_s: float, expects: Expects) -> str | None:
         """Return the caller's next turn, which the language model then does not answer.
 
         Args:
             patience_s: Silence after which to give up.
-            expects: The turn profile, ``short`` or ``continuous``; see `agent.values`.
+            expects: How it is likely to be spoken, for the turn policy.
 
         Returns:
             None when nothing was said.
@@ -101,7 +101,7 @@ class Conversation(Generic[State]):
             await self._floor.say(text)
 
     async def ask(
-        self, question: str, *, patience_s: float = PATIENCE_S, expects: str = "short"
+        self, question: str, *, patience_s: float = PATIENCE_S, expects: Expects = OPEN
     ) -> str | None:
         """Ask, and return the answer's words; None when nothing was said."""
         await self.say(question)
@@ -115,7 +115,7 @@ class Conversation(Generic[State]):
             patience_s: As for `ask`.
         """
         await self._floor.improvise(brief)
-        return await self._floor.listen(patience_s, "continuous")
+        return await self._floor.listen(patience_s, OPEN)
 
     async def collect(
         self,

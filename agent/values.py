@@ -1,7 +1,6 @@
 """Values as people say them: yes and no, digits, dates, e-mail addresses, choices. Pure.
 
-Each says how long its speaker may pause: ``short`` for an answer that is one breath, ``continuous``
-for dictation, where people stop between groups.
+Each says how it is likely to be spoken: in one breath, or in groups with pauses between them.
 """
 
 import datetime
@@ -12,7 +11,22 @@ from typing import Generic, Protocol, TypeVar
 
 from agent.errors import RetryError
 
-SHORT, CONTINUOUS = "short", "continuous"
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """How an answer is likely to be spoken, for the turn policy.
+
+    Attributes:
+        profile: ``short`` for one breath, ``continuous`` for dictation and open speech.
+        digits: How many are asked for, where that is known: the last of them ends the turn.
+    """
+
+    profile: str
+    digits: int | None = None
+
+
+BRIEF = Expects("short")
+OPEN = Expects("continuous")
 
 Value_co = TypeVar("Value_co", covariant=True)
 Item = TypeVar("Item")
@@ -26,8 +40,8 @@ class Answer(Protocol[Value_co]):
     """What a step waits for."""
 
     @property
-    def expects(self) -> str:
-        """The turn profile while it is said."""
+    def expects(self) -> Expects:
+        """How it is likely to be spoken."""
         ...
 
     def read(self, heard: str, today: datetime.date) -> Value_co:
@@ -43,7 +57,7 @@ class Answer(Protocol[Value_co]):
 class Text:
     """Anything that was said."""
 
-    expects: str = CONTINUOUS
+    expects: Expects = OPEN
 
     def read(self, heard: str, today: datetime.date) -> str:
         """Return the words."""
@@ -65,7 +79,7 @@ _YES = re.compile(
 class YesNo:
     """A yes or a no. Words of both kinds are a no: what is asked may cost something."""
 
-    expects: str = SHORT
+    expects: Expects = BRIEF
 
     def read(self, heard: str, today: datetime.date) -> bool:
         """Return whether it is a yes."""
@@ -110,7 +124,12 @@ class Digits:
 
     least: int = 1
     most: int | None = None
-    expects: str = CONTINUOUS
+
+    @property
+    def expects(self) -> Expects:
+        """Dictation, whose length may be known."""
+        is_exact = self.most is None or self.most == self.least
+        return Expects(OPEN.profile, self.least if is_exact else None)
 
     def read(self, heard: str, today: datetime.date) -> str:
         """Return the digits."""
@@ -165,7 +184,7 @@ class Date:
     """
 
     past: bool = False
-    expects: str = CONTINUOUS
+    expects: Expects = OPEN
 
     def read(self, heard: str, today: datetime.date) -> datetime.date:
         """Return the day; without a year, the next one of that name."""
@@ -252,7 +271,7 @@ _LEAD_IN = re.compile(
 class Email:
     """An e-mail address: "j dot smith at example dot com", "A N N A at mail dot org"."""
 
-    expects: str = CONTINUOUS
+    expects: Expects = OPEN
 
     def read(self, heard: str, today: datetime.date) -> str:
         """Return the address in lower case."""
@@ -279,7 +298,7 @@ class Choice(Generic[Item]):
     """
 
     options: Sequence[tuple[str, Item]]
-    expects: str = SHORT
+    expects: Expects = BRIEF
 
     @staticmethod
     def of(*names: str) -> "Choice[str]":

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
@@ -27,22 +26,11 @@ from agent.agent import Agent
 from agent.conversation import Conversation
 from agent.errors import DegradedError
 from agent.llm.prompt import system_prompt
-from agent.processors.frames import ClientEventFrame
+from agent.processors.frames import ClientEventFrame, ExpectationFrame
 from agent.processors.tools import ToolCalls
+from agent.values import Expects
 
 Transfer = Callable[[str], Awaitable[None]]
-
-
-@dataclass
-class ExpectFrame(SystemFrame):
-    """Upstream: how the next turn is likely to be spoken.
-
-    Parameters
-    ----------
-        profile: ``short``, ``continuous``, or empty when nothing special is awaited.
-    """
-
-    profile: str = ""
 
 
 class Dialogue(FrameProcessor):
@@ -123,11 +111,12 @@ class Dialogue(FrameProcessor):
         """Speak after what is already being said."""
         await self.push_frame(TTSSpeakFrame(text))
 
-    async def listen(self, patience_s: float, expects: str) -> str | None:
+    async def listen(self, patience_s: float, expects: Expects) -> str | None:
         """Take the caller's next turn."""
         self._answer = asyncio.get_running_loop().create_future()
         self._patience_s = patience_s
-        await self.push_frame(ExpectFrame(profile=expects), FrameDirection.UPSTREAM)
+        expectation = ExpectationFrame(profile=expects.profile, digits=expects.digits)
+        await self.push_frame(expectation, FrameDirection.UPSTREAM)
         try:
             async with asyncio.timeout(None) as self._patience:
                 self._reset_patience()
@@ -137,7 +126,7 @@ class Dialogue(FrameProcessor):
         finally:
             self._answer = self._patience = None
             self._brief = ""
-            await self.push_frame(ExpectFrame(), FrameDirection.UPSTREAM)
+            await self.push_frame(ExpectationFrame(), FrameDirection.UPSTREAM)
 
     async def improvise(self, brief: str) -> None:
         """Let the language model say the next line."""
