@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 
 from loguru import logger
 
+from agent.asr.cloud.cloud import Cloud, CloudSettings, client_for
+from agent.asr.hybrid.core import HybridSettings
+from agent.asr.hybrid.events import Mode
+from agent.asr.hybrid.recogniser import Sides
 from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
 from agent.choices import Choice, split_endpoint
@@ -28,7 +32,7 @@ from agent.parts import Parts, resolved
 from agent.parts import backups as backup_models
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
-from agent.settings import Settings, TurnSettings
+from agent.settings import AsrSettings, Settings, TurnSettings
 from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
 from agent.turns.ending import Profile
@@ -58,13 +62,14 @@ class Runtimes:
         self._server: EmbeddedServer | None = None
         self._warmer: PromptWarmer | None = None
         self._backups: list[LanguageRequest] = []
+        self._cloud = _cloud(self._settings.asr)
 
     @property
     def is_offline(self) -> bool:
         """Whether nothing that is said leaves this machine."""
-        if self._named is None:
-            return True
-        return urlsplit(self._named.base_url).hostname in _THIS_MACHINE
+        cloud = self._settings.asr.cloud.url if self._cloud else None
+        asked = [self._named.base_url if self._named else None, cloud]
+        return all(urlsplit(url).hostname in _THIS_MACHINE for url in asked if url)
 
     async def load(self) -> Models:
         """Load all models at the same time.
@@ -87,7 +92,7 @@ class Runtimes:
         models = Models(
             silero=silero.result(),
             smart_turn=smart_turn.result(),
-            recogniser=lambda: StreamingMoonshine(recogniser),
+            recogniser=lambda: self._sides(recogniser),
             policy=lambda: FusedPolicy(policy_settings(settings.turns)),
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
@@ -95,12 +100,14 @@ class Runtimes:
             # The small model reads the note out instead of heeding it.
             interruption_note=None if self._server else INTERRUPTED_NOTE,
             is_model_ready=self._is_model_ready,
-            names={"asr": settings.asr.model, "llm": language.model, "tts": spoken.name},
+            names={"asr": self._hearing(), "llm": language.model, "tts": spoken.name},
         )
         return self._parts.put_into(models)
 
     async def close(self) -> None:
         """Stop what runs beside this process."""
+        if self._cloud:
+            await self._cloud.close()
         if self._warmer:
             await self._warmer.close()
         if self._server:
@@ -115,7 +122,21 @@ class Runtimes:
     def _smart_turn(self) -> SmartTurn:
         return SmartTurn(self._path("smart-turn-v3.2") / "smart-turn-v3.2-cpu.onnx")
 
-    def _moonshine(self) -> Moonshine:
+    def _sides(self, moonshine: Moonshine | None) -> Sides:
+        asr = self._settings.asr
+        edge = StreamingMoonshine(moonshine) if moonshine else None
+        mode = Mode(asr.effective_mode)
+        return Sides(edge, self._cloud, HybridSettings(mode, cloud_below=asr.cloud.below))
+
+    def _hearing(self) -> str:
+        asr = self._settings.asr
+        there = f"cloud ({urlsplit(asr.cloud.url).hostname})" if asr.cloud.url else ""
+        here = asr.model if asr.effective_mode != Mode.CLOUD else ""
+        return " and ".join(filter(None, (here, there if self._cloud else "")))
+
+    def _moonshine(self) -> Moonshine | None:
+        if self._settings.asr.effective_mode == Mode.CLOUD:
+            return None
         wanted = self._settings.asr.model
         try:
             return Moonshine(self._path(wanted))
@@ -195,6 +216,19 @@ class Runtimes:
 
     def _is_model_ready(self) -> bool:
         return self._server is not None and self._server.is_ready
+
+
+def _cloud(asr: AsrSettings) -> Cloud | None:
+    if asr.effective_mode == Mode.EDGE or not asr.cloud.url:
+        return None
+    settings = CloudSettings(
+        url=asr.cloud.url,
+        key=asr.cloud.key.get_secret_value() if asr.cloud.key else "",
+        model=asr.cloud.model,
+        language=asr.language,
+        hints=asr.hints,
+    )
+    return Cloud(client_for(settings))
 
 
 def policy_settings(settings: TurnSettings) -> PolicySettings:

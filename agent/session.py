@@ -21,6 +21,7 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
 from agent.agent import Agent
+from agent.asr.hybrid.recogniser import Sides
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
 from agent.llm import prompt
@@ -53,7 +54,7 @@ class Models:
     Attributes:
         silero: Speech posterior.
         smart_turn: Prosody.
-        recogniser: Makes a session's recogniser.
+        recogniser: Makes what a session recognises with: an edge alone, or an edge and a cloud.
         policy: Makes a session's turn policy.
         voice: Speaks.
         language: Makes a session's language model service, given the system prompt.
@@ -66,7 +67,7 @@ class Models:
 
     silero: SileroModel
     smart_turn: SmartTurn
-    recogniser: Callable[[], Recogniser]
+    recogniser: Callable[[], Recogniser | Sides]
     policy: Callable[[], TurnPolicy]
     voice: Voice
     language: Callable[[str], FrameProcessor]

@@ -32,11 +32,43 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class CloudSection(_Section):
+    """A recogniser on another machine."""
+
+    url: str | None = None
+    """ws://HOST:PORT is `duplex asr-server`; https://HOST/v1 and wss://HOST/v1/realtime are any
+    server with OpenAI's transcription or Realtime protocol."""
+    key: SecretStr | None = None
+    model: str = "whisper-1"
+    """As the server names it; our own knows by itself."""
+    below: float | None = Field(None, ge=0, le=1)
+    """Ask only where the edge is less sure of its text than this. Unset: ask always."""
+
+
 class AsrSettings(_Section):
-    """Recognition."""
+    """Recognition; see docs/recognition.md."""
 
     model: Literal["moonshine-base-en", "moonshine-tiny-en"] = "moonshine-base-en"
     """Base makes a third fewer errors; tiny needs half the time and memory."""
+    mode: Literal["edge", "cloud", "prefer-cloud", "race"] | None = None
+    """Unset: prefer-cloud where there is a cloud, else edge. With edge no speech leaves the
+    machine, whatever the cloud's address."""
+    cloud: CloudSection = CloudSection()
+    language: str = "en"
+    """ISO 639-1, told to the cloud."""
+    hints: tuple[str, ...] = ()
+    """Names and products to expect."""
+
+    @model_validator(mode="after")
+    def _needs_a_cloud(self) -> "AsrSettings":
+        if self.mode not in (None, "edge") and not self.cloud.url:
+            raise ValueError(f"mode {self.mode} needs a recogniser: set cloud.url, or mode: edge")
+        return self
+
+    @property
+    def effective_mode(self) -> str:
+        """The mode, chosen by whether there is a cloud where it is unset."""
+        return self.mode or ("prefer-cloud" if self.cloud.url else "edge")
 
 
 class TurnSettings(_Section):
