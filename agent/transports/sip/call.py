@@ -123,8 +123,10 @@ class SipCall:
         self._on_talking, self._on_over = on_talking, on_over
 
     async def answer(self) -> None:
-        """Take a call that rings; nothing if the caller gave up, or it is ours."""
-        if self.state is not State.RINGING or self._invite is None:
+        """Take a call that rings; nothing if the caller gave up. Ours is taken already."""
+        if self._invite is None and self.state is State.TALKING:
+            self._on_talking()
+        if self._invite is None or self.state is not State.RINGING:
             return
         try:
             body = await self._accept(self._offered)
@@ -278,7 +280,6 @@ class SipCall:
         """
         self._agreed(sdp.agree(sdp.parse(body)))
         self.state = State.TALKING
-        self._on_talking()
 
     async def offer(self) -> bytes:
         """Describe the audio we want, for a call of ours.
@@ -298,7 +299,9 @@ class SipCall:
         """Open the media and describe them: an answer to an offer, or an offer if there is none."""
         if self.media is None:
             self.media = await self._agent.open_media(self)
-            self.media.on_audio, self.media.on_key = self._on_audio, self._on_key
+            # Looked up when they are needed: a call of ours is connected after it is answered.
+            self.media.on_audio = lambda pcm: self._on_audio(pcm)
+            self.media.on_key = lambda key: self._on_key(key)
             self.media.on_dead = self._on_dead
         local = (self._agent.host_for(self), self.media.port)
         self._version += 1
