@@ -1,7 +1,7 @@
 """A scripted language model that calls tools, and a call with an agent on virtual time."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -20,7 +20,6 @@ class Calls:
     """A line of the language model's: these tools, with these arguments."""
 
     tools: dict[str, Any]
-    ids: list[str] = field(default_factory=list)
 
 
 class CallingLanguage(ScriptedLanguage):
@@ -30,7 +29,6 @@ class CallingLanguage(ScriptedLanguage):
         super().__init__([], first_token_s)
         self._script = list(lines)
         self._made = 0
-        self.prompts: list[str] = []
 
     async def process_frame(self, frame, direction):
         if not (isinstance(frame, LLMContextFrame) and self._script):
@@ -43,11 +41,12 @@ class CallingLanguage(ScriptedLanguage):
         # What the service's own process_frame does besides answering: gate and handlers.
         await super(ScriptedLanguage, self).process_frame(frame, direction)
         self.asked.append([dict(message) for message in frame.context.messages])
-        speculative = frame.speculation
-        calls = self._script[0] if speculative else self._script.pop(0)
         await self.push_frame(LLMFullResponseStartFrame())
         try:
             await asyncio.sleep(self._first_token_s)
+            # A guess that is still open will be withdrawn, and the call asked for again.
+            keep = self._speculation_gate.is_speculating
+            calls = self._script[0] if keep else self._script.pop(0)
             await self.run_function_calls(
                 [self._call(frame, *call) for call in calls.tools.items()]
             )
