@@ -24,12 +24,15 @@ from agent.agent import Agent
 from agent.asr.hybrid.recogniser import Sides
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
+from agent.audio.echo import EchoCanceller
+from agent.errors import DegradedError
 from agent.llm import prompt
 from agent.llm.fallback import Fallback
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
 from agent.processors.dialogue import Dialogue, Transfer
+from agent.processors.far_end import FarEnd
 from agent.processors.listening import Listening
 from agent.processors.playout import Playout, PlayoutAck
 from agent.processors.recognition import Recognition
@@ -88,6 +91,7 @@ class Channel:
         delay_s: From a packet's leaving to its sounding, where the client reports nothing.
         fades: Whether a cut ends in a tail we fade; no if the client fades what it drops.
         all_events: Whether the client is sent every event, or those of the plain stream.
+        cancels_echo: Whether the client takes our voice out of what it sends, as browsers do.
     """
 
     name: str
@@ -95,6 +99,7 @@ class Channel:
     delay_s: float
     fades: bool = True
     all_events: bool = True
+    cancels_echo: bool = True
 
 
 class VoiceSession:
@@ -137,12 +142,14 @@ class VoiceSession:
         self._dialogue = Dialogue(agent, self.context, caller=caller, transfer=transfer)
         self.recorder = TurnRecorder(clock) if clock else TurnRecorder()
         self._executors: list[Executor] = []
+        self._far_end = FarEnd(channel.sample_rate)
         self._playout = Playout(
             settings.playout,
             self.recorder,
             sample_rate=channel.sample_rate,
             delay_s=channel.delay_s,
             fades=channel.fades,
+            far_end=self._far_end,
             interruption_note=models.interruption_note,
         )
         self._synthesis = Synthesis(
@@ -210,7 +217,8 @@ class VoiceSession:
 
     def _pipeline(self, transport: BaseTransport) -> Pipeline:
         models, recorder = self._models, self.recorder
-        listening = Listening(models.silero, recorder)
+        canceller = None if self._channel.cancels_echo else _canceller()
+        listening = Listening(models.silero, recorder, self._far_end, canceller)
         playout = self._playout
         aggregators = LLMContextAggregatorPair(
             self.context,
@@ -246,6 +254,14 @@ class VoiceSession:
         executor = self._models.executor(f"{stage}-{self.id}")
         self._executors.append(executor)
         return executor
+
+
+def _canceller() -> EchoCanceller | None:
+    try:
+        return EchoCanceller()
+    except DegradedError as error:
+        logger.warning("{}", error)
+        return None
 
 
 async def close(session: VoiceSession, task: "asyncio.Task[None]", drain_s: float) -> None:

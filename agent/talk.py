@@ -29,7 +29,7 @@ async def talk(settings: Settings, input_device: str | None, output_device: str 
             settings,
             models,
             transport,
-            Channel("sound card", _RATE, _DELAY_S),
+            Channel("sound card", _RATE, _DELAY_S, cancels_echo=False),
             system_prompt=system_prompt(settings.agent.instructions),
         )
         running = asyncio.create_task(session.run())

@@ -18,6 +18,7 @@ from agent.audio.chunk import PcmChunk
 from agent.llm.draft import Draft
 from agent.llm.fallback import Failure
 from agent.tts.speech import Speech
+from agent.turns.echo import SILENT_DBFS
 from agent.turns.events import Decision
 
 
@@ -29,10 +30,14 @@ class HopFrame(SystemFrame):
     ----------
         chunk: 512 samples at 16 kHz on the media clock.
         probability: That the hop holds speech.
+        level_dbfs: Of the microphone.
+        echo_dbfs: Level expected of our own voice in it.
     """
 
     chunk: PcmChunk
     probability: float
+    level_dbfs: float = 0.0
+    echo_dbfs: float = SILENT_DBFS
 
 
 @dataclass

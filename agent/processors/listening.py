@@ -5,9 +5,12 @@ from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, PcmChunk
+from agent.audio.echo import EchoCanceller
 from agent.audio.resample import StreamResampler
 from agent.observe.record import TurnRecorder
+from agent.processors.far_end import FarEnd
 from agent.processors.frames import ClientEventFrame, HopFrame
+from agent.turns.echo import EchoLevel
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 
 _REPORT_HOPS = 6
@@ -15,16 +18,35 @@ _REPORT_HOPS = 6
 
 
 class Listening(FrameProcessor):
-    """The session's media clock and its one speech posterior."""
+    """The session's media clock and its one speech posterior, freed of our own voice."""
 
-    def __init__(self, model: SileroModel, recorder: TurnRecorder) -> None:
+    def __init__(
+        self,
+        model: SileroModel,
+        recorder: TurnRecorder,
+        far_end: FarEnd | None = None,
+        canceller: EchoCanceller | None = None,
+    ) -> None:
+        """Begin at sample 0.
+
+        Args:
+            model: Speech posterior.
+            recorder: Of the session.
+            far_end: What our loudspeaker plays; None where nothing of it can come back.
+            canceller: Removes it; None where the client does.
+        """
         super().__init__()
+        self._far_end = far_end or FarEnd(SAMPLE_RATE)
+        self._far_end.clock = lambda: self._clock + len(self._remainder)
+        self._canceller = canceller
+        self._echo = EchoLevel()
         self._posterior = SileroPosterior(model)
         self._recorder = recorder
         self._resampler: StreamResampler | None = None
         self._from_rate = SAMPLE_RATE
         self._remainder: Int16Array = np.zeros(0, np.int16)
         self._clock = 0
+        self._received = 0
         self._unreported: list[float] = []
         self.muted = False
 
@@ -56,6 +78,8 @@ class Listening(FrameProcessor):
         return self._resampler.push(samples)
 
     async def _listen(self, pcm: Int16Array) -> None:
+        if self._canceller:
+            pcm = self._without_echo(self._canceller, pcm)
         waiting = np.concatenate([self._remainder, pcm])
         whole = len(waiting) // HOP * HOP
         self._remainder = waiting[whole:]
@@ -66,8 +90,22 @@ class Listening(FrameProcessor):
             chunk = PcmChunk(hop, self._clock)
             self._clock = chunk.end_sample
             self._recorder.heard_audio(chunk.end_sample)
-            await self.push_frame(HopFrame(chunk=chunk, probability=probability))
+            far = self._far_end.read(chunk.start_sample, HOP)
+            echo = self._echo.push(chunk.end_sample, hop, far)
+            await self.push_frame(
+                HopFrame(
+                    chunk=chunk,
+                    probability=probability,
+                    level_dbfs=echo.near_dbfs,
+                    echo_dbfs=echo.echo_dbfs,
+                )
+            )
             await self._report(probability)
+
+    def _without_echo(self, canceller: EchoCanceller, pcm: Int16Array) -> Int16Array:
+        far = self._far_end.read(self._received, len(pcm))
+        self._received += len(pcm)
+        return canceller.process(pcm, far)
 
     async def _report(self, probability: float) -> None:
         self._unreported.append(round(probability, 3))

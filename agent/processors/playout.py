@@ -30,6 +30,7 @@ from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
 from agent.playout.position import HeardPosition
+from agent.processors.far_end import FarEnd
 from agent.processors.frames import (
     AgentSpeechFrame,
     ClientEventFrame,
@@ -67,6 +68,7 @@ class Playout(FrameProcessor):
         sample_rate: int,
         delay_s: float,
         fades: bool = True,
+        far_end: FarEnd | None = None,
         interruption_note: str | None = None,
     ) -> None:
         """Begin silent.
@@ -78,6 +80,7 @@ class Playout(FrameProcessor):
             delay_s: From a packet's leaving to its sounding, where the client reports nothing.
             interruption_note: What the model is told when the user cuts it off.
             fades: Whether a cut ends in a faded tail of ours; no if the client fades itself.
+            far_end: Told what leaves for the loudspeaker.
         """
         super().__init__()
         self._recorder = recorder
@@ -85,6 +88,7 @@ class Playout(FrameProcessor):
         self._packet = samples(settings.packet_s, sample_rate)
         self._window = max(1, round(settings.lead_s / settings.packet_s))
         self._fades = fades
+        self._far_end = far_end or FarEnd(sample_rate)
         self._note = interruption_note
         self._buffer = PlayoutBuffer(sample_rate)
         self._ledger = Ledger(sample_rate)
@@ -168,6 +172,7 @@ class Playout(FrameProcessor):
         if self._outstanding:
             packet, position = self._outstanding.popleft()
             self._heard.sent(len(packet), position, self._now())
+            self._far_end.play(packet)
             if self._turn == self._recorder.current.turn:
                 self._recorder.mark("first_audio")
             self._wake.set()
@@ -270,6 +275,7 @@ class Playout(FrameProcessor):
         tail = self._drop_speech()
         self._ledger.cut()
         self._heard.cut()
+        self._far_end.cut()
         self._end = None
         self._draft = None
         self._at_rest.set()

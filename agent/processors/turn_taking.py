@@ -26,7 +26,6 @@ from agent.processors.frames import (
     TurnDecisionFrame,
     UtteranceOverFrame,
 )
-from agent.turns.echo import level_dbfs
 from agent.turns.events import (
     AgentFloor,
     Decision,
@@ -128,7 +127,7 @@ class TurnTaking(FrameProcessor):
         self._clock = frame.chunk.end_sample
         was_speaking = self._policy.user_is_speaking
         await self._tell(
-            SpeechProbability(self._clock, frame.probability, level_dbfs(frame.chunk.pcm))
+            SpeechProbability(self._clock, frame.probability, frame.level_dbfs, frame.echo_dbfs)
         )
         is_speaking = self._policy.user_is_speaking
         if is_speaking != was_speaking:

@@ -12,6 +12,7 @@ from agent.agent import Agent
 from agent.errors import RetryError
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
+from agent.server.watch import CallWatch
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.phone.call import Call
@@ -65,7 +66,15 @@ class Sessions:
         self, transport: StreamTransport, sample_rate: int, *, all_events: bool
     ) -> None:
         """Hold a conversation over an accepted WebSocket until it ends."""
-        channel = Channel("websocket", sample_rate, LEAD_S, fades=False, all_events=all_events)
+        channel = Channel(
+            "websocket",
+            sample_rate,
+            LEAD_S,
+            fades=False,
+            all_events=all_events,
+            # The page has the browser do it; of a program we know nothing.
+            cancels_echo=all_events,
+        )
         session = self._admit(transport, channel)
         await self._running[session]
 
@@ -84,8 +93,15 @@ class Sessions:
             all_events=False,
         )
         session = self._admit(transport, channel, call)
-        call.bind(finish=session.end)
-        await self._running[session]
+        watch = CallWatch(session, call, self.settings.phone.ladder)
+        session.worker.add_observer(watch)
+        call.bind(finish=session.end, on_key=watch.key)
+        watching = asyncio.create_task(watch.run(), name=f"watch-{session.id}")
+        try:
+            await self._running[session]
+        finally:
+            call.ended()
+            await watching
 
     async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
         """Answer a WebRTC offer; a new connection begins a conversation.
