@@ -186,6 +186,20 @@ class GenesysSettings(_Section):
     """Base64."""
 
 
+class LadderSettings(_Section):
+    """What becomes of a telephone call in which nobody speaks, or that does not end."""
+
+    ask_after_s: float = Field(8.0, ge=1, le=120)
+    """Silence of both before each question."""
+    asks: int = Field(2, ge=0, le=10)
+    """Questions; the silence after the last one ends the call."""
+    longest_s: float = Field(3600.0, ge=10)
+    """Of a call, whoever talks."""
+    question: str = "Are you still there?"
+    farewell: str = "I can't hear you, so I'll hang up now. Goodbye."
+    time_is_up: str = "I'm sorry, we have run out of time. Goodbye."
+
+
 class PhoneSettings(_Section):
     """Telephone calls. A provider is served once its section is there."""
 
@@ -194,6 +208,7 @@ class PhoneSettings(_Section):
     checked against it."""
     transfer_to: tuple[str, ...] = ()
     """The only numbers calls may be transferred to."""
+    ladder: LadderSettings = LadderSettings()
     twilio: TwilioSettings | None = None
     telnyx: TelnyxSettings | None = None
     plivo: PlivoSettings | None = None

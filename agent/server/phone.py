@@ -109,7 +109,7 @@ class _Provider:
             facts = _facts(stream, started, announced)
         except (NeverStartedError, MalformedError) as error:
             logger.warning("refused a stream of {}: {}", self.name, error)
-            await websocket.close(_POLICY_VIOLATION)
+            await line.close(_POLICY_VIOLATION)
             return
         transport = PhoneTransport(
             line,
@@ -121,7 +121,7 @@ class _Provider:
         try:
             await self._sessions.run_call(transport, transport.call)
         except AtCapacityError:
-            await websocket.close(_TRY_AGAIN_LATER)
+            await line.close(_TRY_AGAIN_LATER)
 
     def _as_sent(self, request: HTTPConnection, scheme: str, body: bytes) -> webhooks.Request:
         """The request as the provider sent it: proxies in between change host and scheme."""

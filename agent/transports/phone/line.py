@@ -57,13 +57,13 @@ class WebSocketLine:
             return False
         return True
 
-    async def close(self) -> None:
+    async def close(self, code: int = 1000) -> None:
         """Close; nothing if closed."""
         if not self._is_open:
             return
         try:
-            await asyncio.wait_for(self._websocket.close(), _CLOSE_S)
-        except (TimeoutError, RuntimeError, OSError):
+            await asyncio.wait_for(self._websocket.close(code), _CLOSE_S)
+        except (TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
             return
 
     @property
