@@ -111,7 +111,10 @@ class RtpSession(asyncio.DatagramProtocol):
             agreement: With the peer.
             signalled_from: Host of the peer's signalling.
         """
-        self._agreement, self._remote = agreement, agreement.remote
+        host, port = agreement.remote
+        # An address of a family we do not have here is one of several the peer has.
+        is_ours = (":" in host) == (":" in signalled_from)
+        self._agreement, self._remote = agreement, (host if is_ours else signalled_from, port)
         self._hosts = {agreement.remote[0], signalled_from}
         self._out.pause(not agreement.may_send)
         if self._pacer is None:
@@ -163,7 +166,7 @@ class RtpSession(asyncio.DatagramProtocol):
         if packet is None or self._agreement is None:
             self.foreign += 1
             return
-        if addr[0] != self._agreement.remote[0]:
+        if self._remote is None or addr[0] != self._remote[0]:
             # The peer does not know its own address: there is a translator in between.
             self._remote = (addr[0], addr[1])
         self._silent_s = self._filled_s = 0.0
