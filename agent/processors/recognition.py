@@ -174,6 +174,12 @@ class Recognition(FrameProcessor):
                 await self.push_frame(HypothesisFrame(hypothesis=hypothesis))
             case Correction(hypothesis, replaced):
                 await self.push_frame(CorrectionFrame(hypothesis=hypothesis, replaced=replaced))
+                event: dict[str, object] = {
+                    "type": "correction",
+                    "text": hypothesis.text,
+                    "replaced": replaced,
+                }
+                await self.push_frame(ClientEventFrame(event=event))
 
     async def _push_tentative(self, hypothesis: Hypothesis) -> None:
         await self.push_frame(HypothesisFrame(hypothesis=hypothesis))
