@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors import DuplexError
+from agent.errors import DuplexError, SettingsError
 from agent.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--sip", action="store_true", help="also answer telephone calls over SIP")
     serve.set_defaults(command=_serve)
 
+    run = commands.add_parser("run", help="serve the agent of a YAML file")
+    run.add_argument("file", type=Path)
+    run.add_argument("--host", help="address to listen on")
+    run.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser("check", help="say what is wrong in a YAML file, and where")
+    check.add_argument("file", type=Path, nargs="?")
+    check.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    check.set_defaults(command=_check)
+
     talk = commands.add_parser("talk", help="talk through this machine's sound card")
     talk.add_argument("--input", help="microphone, by name or number")
     talk.add_argument("--output", help="loudspeaker, by name or number")
@@ -85,6 +96,22 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     sip = settings.sip.model_copy(update={"enabled": settings.sip.enabled or options.sip})
     asyncio.run(serve(settings.model_copy(update={"server": server, "sip": sip})))
     return 0
+
+
+def _run(options: argparse.Namespace, _settings: Settings) -> int:
+    from agent.run import run
+
+    return run(options.file, options.host, options.port)
+
+
+def _check(options: argparse.Namespace, _settings: Settings) -> int:
+    from agent.run import check, schema
+
+    if options.schema:
+        return schema()
+    if options.file is None:
+        raise SettingsError("name the file: duplex check agent.yaml")
+    return check(options.file)
 
 
 def _talk(options: argparse.Namespace, settings: Settings) -> int:

@@ -4,14 +4,11 @@ A key in the file has an environment name made of its path: ``server.port`` is
 ``DUPLEX_SERVER__PORT``. The environment wins over the file. Stages receive only their own part.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from agent import document
 from agent.choices import PYTHON_NAME, model_named
 from agent.errors import SettingsError
 
@@ -307,26 +305,14 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     Raises:
         SettingsError: Unreadable file, unknown key or bad value; names the place and the fix.
     """
-    values = _from_file(path) if path else {}
-    _merge(values, _from_environ(os.environ if environ is None else environ))
+    environ = os.environ if environ is None else environ
+    file = document.read(path) if path else document.Document()
+    values = file.filled(Settings, environ)
+    _merge(values, _from_environ(environ))
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from None
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path} must hold sections such as 'server:', not a list or a word")
-    return values
+        raise SettingsError(document.explain(error, file, Settings)) from None
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -350,30 +336,3 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             base[key] = value
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
-    source = f"{path}: " if path else ""
-    return "; ".join(
-        source + _one(item["loc"], item["type"], item["msg"]) for item in error.errors()
-    )
-
-
-def _one(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(map(str, location))
-    if kind != "extra_forbidden":
-        return f"{name}: {message}"
-    known = _keys(location[:-1])
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(known))}"
-    return f"unknown setting '{name}': {hint}"
-
-
-def _keys(location: Iterable[int | str]) -> list[str]:
-    section: type[BaseModel] = Settings
-    for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        # A section that need not be there is written `Section | None`.
-        annotation = next((one for one in get_args(annotation) if one is not NoneType), annotation)
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
