@@ -1,0 +1,97 @@
+"""`duplex run agent.yaml` and `duplex check agent.yaml`: an agent that is a file."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from loguru import logger
+
+from agent.agent import Agent
+from agent.errors import SettingsError
+from agent.parts import backups, resolved
+from agent.settings import Settings, load
+
+
+class FileAgent:
+    """The agent of a YAML file, as the file is when a conversation begins.
+
+    A file that has become wrong changes nothing: callers keep the last agent that was right.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path = path
+        self._settings = settings
+        self._agent = Agent.of(settings.agent)
+        self._stamp = self._look()
+
+    def __call__(self) -> Agent:
+        """Return the agent of now."""
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._reload()
+        return self._agent
+
+    def _reload(self) -> None:
+        try:
+            settings = load(self._path)
+            self._agent = Agent.of(settings.agent)
+        except SettingsError as error:
+            logger.error("the agent stays as it was: {}", error)
+            return
+        before, now = self._settings.model_dump(), settings.model_dump()
+        later = [name for name in now if name != "agent" and now[name] != before[name]]
+        if later:
+            logger.warning("restart to apply what has changed in: {}", ", ".join(later))
+        logger.info("new conversations are held with the agent as {} is now", self._path)
+
+    def _look(self) -> tuple[int, int]:
+        try:
+            seen = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return seen.st_mtime_ns, seen.st_size
+
+
+def run(path: Path, host: str | None, port: int | None) -> int:
+    """Serve the agent of a file until interrupted.
+
+    Raises:
+        SettingsError: Something in the file is wrong.
+    """
+    from agent.server.serve import serve
+
+    settings = _read(path)
+    given = {"host": host, "port": port}
+    changed = {name: value for name, value in given.items() if value is not None}
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})
+    asyncio.run(serve(settings, agent=FileAgent(path, settings)))
+    return 0
+
+
+def check(path: Path) -> int:
+    """Say whether a file is right, down to the Python it names.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    settings = _read(path)
+    agent = Agent.of(settings.agent)
+    resolved(settings)
+    backups(settings)
+    tools = ", ".join(tool.name for tool in agent.tools) or "none"
+    print(f"{path}: in order; agent {agent.name}, tools: {tools}")
+    return 0
+
+
+def schema() -> int:
+    """Print the JSON schema of a file, for editors."""
+    print(json.dumps(Settings.model_json_schema(), indent=2))
+    return 0
+
+
+def _read(path: Path) -> Settings:
+    # Tools that lie beside the file are found wherever it is started from.
+    sys.path.insert(0, str(path.resolve().parent))
+    return load(path)
