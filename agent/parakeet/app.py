@@ -73,7 +73,7 @@ def build_app(service: Service, keys: Sequence[str] = (), max_sessions: int = 51
         # Denied before the handshake, as OpenAI does: its clients then report the status.
         if (refused := doors.refuse(websocket)) is not None:
             await websocket.send_denial_response(refused)
-        elif not service.is_ready:
+        elif not service.accepts:
             await websocket.send_denial_response(refusal(unready(service)))
         else:
             await realtime(service, websocket)

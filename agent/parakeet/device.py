@@ -72,11 +72,14 @@ class Device:
         self.announced: Facts | None = None
         self.pid: int | None = None
         self.refusal: str | None = None
+        self.load_s = 0.0
+        """How long the last worker took to be ready."""
         self._settings = settings
         self._listeners = listeners
         self._process: asyncio.subprocess.Process | None = None
         self._asked: dict[object, float] = {}
         self._reason = ""
+        self._started_s = 0.0
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled, or until one says that the settings are wrong.
@@ -135,6 +138,7 @@ class Device:
             env=_environment(),
         )
         watchdog = asyncio.create_task(self._watch())
+        self._started_s = asyncio.get_running_loop().time()
         try:
             self._send({"do": "load", "config": dict(settings.config)})
             await self._listen(process)
@@ -164,6 +168,7 @@ class Device:
             return
         self.facts = self.announced = wire.facts_from(header["facts"])
         self.pid = process.pid
+        self.load_s = asyncio.get_running_loop().time() - self._started_s
         logger.info("worker {}: {} on {}", self.number, self.facts.model, self.facts.device)
         for listener in self._listeners:
             listener.ready(self)

@@ -77,6 +77,8 @@ class Dispatcher:
         self._admission = Admission(settings.max_jobs)
         self._trials: dict[int, MemoryTrial] = {}
         self._devices: dict[int, Device] = {}
+        self._expected_s: dict[int, float] = {}
+        """When a replaced worker should be ready."""
         self._running: dict[int, _Running] = {}
         self._requests: dict[int, Request] = {}
         self._numbers = itertools.count(1)
@@ -141,6 +143,7 @@ class Dispatcher:
         """A worker can take batches."""
         if device.facts is not None and device.facts.max_batch:
             self._devices[device.number] = device
+            self._expected_s.pop(device.number, None)
             self._trials.setdefault(device.number, MemoryTrial())
             self._pump_soon()
 
@@ -169,7 +172,9 @@ class Dispatcher:
     def ended(self, device: Device, reason: str) -> None:
         """Let what a dead worker held wait for another one."""
         self._metrics.restarts.labels(reason).inc()
-        self._devices.pop(device.number, None)
+        if self._devices.pop(device.number, None) is not None:
+            now_s = asyncio.get_running_loop().time()
+            self._expected_s[device.number] = now_s + device.load_s
         self._admission.lost(device.number)
         running = self._running.pop(device.number, None)
         for request in running.jobs if running else ():
@@ -187,6 +192,8 @@ class Dispatcher:
             Priority.LIVE: self._settings.live_wait_s,
             Priority.FILE: self._settings.file_wait_s,
         }
+        if not self._devices:
+            self._admit_to_none(bounds_s[priority], now_s)
         sizes = [device.facts.max_batch for device in self._devices.values() if device.facts]
         rejection = self._admission.judge(
             ahead=self._batcher.waiting(priority),
@@ -202,6 +209,13 @@ class Dispatcher:
                 "the queue is full; try again later, or on another server",
                 rejection.retry_after_s,
             )
+
+    def _admit_to_none(self, bound_s: float, now_s: float) -> None:
+        """While every worker is replaced, wait for one only if it comes soon."""
+        wait_s = min(self._expected_s.values(), default=now_s) - now_s
+        if wait_s > bound_s:
+            self._metrics.rejected.labels("loading").inc()
+            raise OverloadedError("the model is loading again", wait_s)
 
     def _pump_soon(self) -> None:
         if not self._is_pumping:

@@ -61,7 +61,7 @@ async def infer(service: Service, request: Request) -> Response:
     started_s = loop.time()
     with service.occupied():
         try:
-            if not service.is_ready:
+            if not service.accepts:
                 raise unready(service)
             header_length = request.headers.get(_HEADER_LENGTH)
             asked, pcm = read(await request.body(), header_length)

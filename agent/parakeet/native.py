@@ -45,7 +45,7 @@ _MOST_QUEUED = 500
 
 _FORGOTTEN = 256
 
-GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013
+FINISHED, GOING_AWAY, POLICY, TRY_LATER = 1000, 1001, 1008, 1013
 UNAUTHORISED, NO_HELLO, TAKEN_OVER = 4401, 4408, 4409
 
 Message = dict[str, Any]
@@ -335,6 +335,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._connections: dict[str, Connection] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
+        service.on_drain.append(self._drain)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection, from its ``hello`` to its end."""
@@ -393,8 +394,17 @@ class Sessions:
         if self._connections.get(session.token) is not connection:
             return
         del self._connections[session.token]
+        if connection.is_finished or self._service.is_draining:
+            self._expire(session.token)
+            return
         loop = asyncio.get_running_loop()
         self._expiries[session.token] = loop.call_later(self._resume_s, self._expire, session.token)
+
+    def _drain(self) -> None:
+        """A client that is away begins anew elsewhere: do not wait for it."""
+        for token, expiry in list(self._expiries.items()):
+            expiry.cancel()
+            self._expire(token)
 
     def _expire(self, token: str) -> None:
         self._expiries.pop(token, None)
@@ -411,6 +421,8 @@ class Connection:
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._bad = 0
         self._taken_over = asyncio.Event()
+        self.is_finished = False
+        """Whether the client said goodbye: it will not come back."""
 
     def send(self, message: Message) -> None:
         """Queue a message; a client that does not read misses partials and acks, nothing else."""
@@ -468,6 +480,7 @@ class Connection:
             while self._bad < _MOST_BAD:
                 event = await self._websocket.receive()
                 if event["type"] == "websocket.disconnect":
+                    self.is_finished = event.get("code") == FINISHED
                     return
                 try:
                     if event.get("bytes") is not None:

@@ -125,7 +125,9 @@ class RealtimeSession:
         self.name = f"sess_{secrets.token_hex(8)}"
         self._service = service
         self._emit = send
-        self._configuration = Configuration(model=model)
+        # Without a detector the client commits by itself, whatever the protocol's default.
+        vad = ServerVad() if service.stream_posterior() is not None else None
+        self._configuration = Configuration(model=model, vad=vad)
         self._item: _Item | None = None
         self._next_name = _item_name()
         self._previous: str | None = None
@@ -159,7 +161,14 @@ class RealtimeSession:
                 session = event.get("session")
                 if not isinstance(session, dict):
                     raise EventError("session.update has a session", "invalid_value", "session")
-                self._configuration = self._configuration.updated(session)
+                configuration = self._configuration.updated(session)
+                if configuration.vad is not None and self._posterior is None:
+                    raise EventError(
+                        "this server runs without a speech detector; commit by yourself",
+                        "invalid_value",
+                        "turn_detection",
+                    )
+                self._configuration = configuration
                 self._apply()
                 self._send({"type": "session.updated", "session": self._described()})
             case "input_audio_buffer.append":
@@ -179,12 +188,6 @@ class RealtimeSession:
         if configuration.kind != "audio/pcm":
             self._resampler = StreamResampler(8_000, SAMPLE_RATE)
         self._posterior = self._service.stream_posterior()
-        if configuration.vad is not None and self._posterior is None:
-            raise EventError(
-                "this server runs without a speech detector; commit by yourself",
-                "invalid_value",
-                "turn_detection",
-            )
         # A client that commits by itself may send silence for minutes: it is left out.
         self._endpointer = (configuration.vad or ServerVad()).endpointer()
         self._carry = np.zeros(0, np.int16)

@@ -21,11 +21,18 @@ def without_loops(transcript: Transcript) -> tuple[Transcript, int]:
     numbers: dict[str, int] = {}
     tokens = [numbers.setdefault(word.strip(".,!?").lower(), len(numbers)) for word in spelled]
     kept: list[int] = []
-    for index in range(len(tokens)):
+    index = 0
+    while index < len(tokens):
         kept.append(index)
-        start = loop_start([tokens[place] for place in kept[-_LONGEST_LOOP:]])
-        if start is not None:
-            kept = kept[: max(0, len(kept) - _LONGEST_LOOP) + start]
+        index += 1
+        window = [tokens[place] for place in kept[-_LONGEST_LOOP:]]
+        start = loop_start(window)
+        if start is None:
+            continue
+        kept = kept[: len(kept) - len(window) + start]
+        period = _period(window, start)
+        while index < len(tokens) and tokens[index] == tokens[index - period]:
+            index += 1
     cut = len(tokens) - len(kept)
     if not cut:
         return transcript, 0
@@ -33,6 +40,15 @@ def without_loops(transcript: Transcript) -> tuple[Transcript, int]:
     if len(words) == len(spelled):
         words = tuple(words[place] for place in kept)
     return replace(transcript, text=" ".join(spelled[place] for place in kept), words=words), cut
+
+
+def _period(window: list[int], start: int) -> int:
+    """Length of the phrase that is repeated from `start` to the end."""
+    return next(
+        period
+        for period in range(1, start + 1)
+        if all(window[at] == window[at - period] for at in range(start, len(window)))
+    )
 
 
 _LONGEST_LOOP = 64

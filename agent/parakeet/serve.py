@@ -164,19 +164,20 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop being ready at once; a second signal does not wait for the drain."""
         # A signal handler runs between any two byte codes: the loop does the rest, and is woken.
-        asyncio.get_running_loop().call_soon_threadsafe(self._exit, sig)
+        asyncio.get_running_loop().call_soon_threadsafe(self._exit)
 
-    def _exit(self, sig: int) -> None:
+    def _exit(self) -> None:
         if self._service.is_draining:
             self._service.drained.set()
-            super().handle_exit(sig, None)
+            self.force_exit = self.should_exit = True
             return
         self._service.start_draining(self._grace_s)
-        self._drain = asyncio.create_task(self._stop(sig))
+        self._drain = asyncio.create_task(self._stop())
 
-    async def _stop(self, sig: int) -> None:
+    async def _stop(self) -> None:
         await self._service.drain(self._grace_s)
-        super().handle_exit(sig, None)
+        # Not uvicorn's own handler: it raises the signal again, before the workers are closed.
+        self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:

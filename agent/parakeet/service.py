@@ -71,6 +71,7 @@ class Service:
         self.draining = asyncio.Event()
         self.drained = asyncio.Event()
         self.grace_s = 0.0
+        self.on_drain: list[Callable[[], None]] = []
         self._live = 0
         self._occupied = 0
         self._idle = asyncio.Event()
@@ -101,8 +102,13 @@ class Service:
 
     @property
     def is_ready(self) -> bool:
-        """Whether new work is accepted."""
+        """Whether new work is done at once, as load balancers ask."""
         return any(device.facts is not None for device in self._devices) and not self.is_draining
+
+    @property
+    def accepts(self) -> bool:
+        """Whether a request may wait: also while a worker is replaced, if that is soon over."""
+        return bool(self.facts) and not self.is_draining
 
     @property
     def is_draining(self) -> bool:
@@ -154,6 +160,8 @@ class Service:
         """Accept nothing new from now on, and tell every stream."""
         self.grace_s = grace_s
         self.draining.set()
+        for tell in self.on_drain:
+            tell()
 
     async def drain(self, grace_s: float) -> None:
         """Accept nothing new and wait until everything is answered, `grace_s` at most."""

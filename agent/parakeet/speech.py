@@ -39,10 +39,12 @@ _REACH = 5 * HOP
 does, a door does not."""
 
 _SILENT_PEAK = 33
-"""RMS of the loudest frame below which nothing was said: -60 dBFS."""
+"""RMS of a frame below which nothing is said, -60 dBFS: the network need not be asked."""
 
 _WARM_UP = 10 * HOP
 """The network is recurrent: audio before the stretch in question."""
+
+_LEAD = 2 * HOP
 
 Levels = npt.NDArray[np.float64]
 
@@ -78,7 +80,7 @@ class SpeechFinder:
         level = levels(pcm)
         if not len(level) or level.max() < _SILENT_PEAK:
             return Examined(False, len(pcm))
-        if not self._has_speech(pcm):
+        if not self._has_speech(pcm, level):
             return Examined(False, len(pcm))
         return Examined(True, self._speech_end(pcm, level))
 
@@ -90,9 +92,11 @@ class SpeechFinder:
         """A posterior for audio as it arrives, one hop of 512 samples at a time."""
         return SileroPosterior(self._model).push
 
-    def _has_speech(self, pcm: Int16Array) -> bool:
+    def _has_speech(self, pcm: Int16Array, level: Levels) -> bool:
+        # What lies before the first sound need not be looked at.
+        first = int(np.argmax(level >= _SILENT_PEAK)) * FRAME
         found = 0
-        for probability in self._hops(pcm):
+        for probability in self._hops(pcm[max(0, first - _LEAD) :]):
             found += probability >= _TELLTALE
             if found == _LEAST_HOPS:
                 return True
@@ -103,6 +107,8 @@ class SpeechFinder:
         loud = loud_end(level)
         if len(pcm) - loud <= samples(KEPT_TAIL_S):
             return len(pcm)
+        if (level[loud // FRAME :] < _SILENT_PEAK).all():
+            return min(len(pcm), loud + samples(KEPT_TAIL_S))
         start = max(0, loud - _WARM_UP)
         voiced = 0
         for number, probability in enumerate(self._hops(pcm[start:]), 1):

@@ -85,7 +85,7 @@ async def transcriptions(service: Service, request: Request) -> Response:
     with service.occupied():
         started_s = asyncio.get_running_loop().time()
         try:
-            if not service.is_ready:
+            if not service.accepts:
                 raise unready(service)
             pcm, asked = await _read(service, request)
             deadline_s = asyncio.get_running_loop().time() + (
