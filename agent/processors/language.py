@@ -1,6 +1,8 @@
 """The language model as Pipecat's service for any OpenAI-compatible server."""
 
 import asyncio
+import json
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +11,20 @@ import httpx
 import openai
 from loguru import logger
 from openai.types.chat import ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import (
+    Choice,
+    ChoiceDelta,
+    ChoiceDeltaToolCall,
+    ChoiceDeltaToolCallFunction,
+)
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
 
 from agent.errors import RetryError
+from agent.llm.calls import CallReader
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
@@ -116,6 +126,8 @@ class Language(Drafting, OpenAILLMService):
                 return _Deadlines(stream, self._patience, opening)
         async with asyncio.timeout(self._patience.answer_s):
             stream = await self._ask(last, shown)
+        if last.request.is_embedded and (names := _tool_names(shown)):
+            return _Deadlines(_WithWrittenCalls(stream, CallReader(names)), self._patience)
         return _Deadlines(stream, self._patience)
 
     async def _ask(self, server: "_Server", context: LLMContext) -> Any:
@@ -201,6 +213,43 @@ class _Deadlines:
     async def close(self) -> None:
         """Hang up."""
         await self._stream.close()
+
+
+class _WithWrittenCalls:
+    """A stream of chunks in which calls that were written as text have become calls."""
+
+    def __init__(self, stream: Any, reader: CallReader) -> None:
+        self._stream = stream
+        self._reader = reader
+
+    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        chunk = None
+        async for chunk in self._stream:
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    choice.delta.content = self._reader.push(choice.delta.content)
+            yield chunk
+        if chunk is None:
+            return
+        for index, call in enumerate(self._reader.finish()):
+            made = ChoiceDeltaToolCall(
+                index=index,
+                id=f"call-{uuid.uuid4().hex[:12]}",
+                function=ChoiceDeltaToolCallFunction(
+                    name=call.name, arguments=json.dumps(call.arguments)
+                ),
+            )
+            delta = Choice(index=0, delta=ChoiceDelta(tool_calls=[made]))
+            yield chunk.model_copy(update={"choices": [delta], "usage": None})
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._stream.close()
+
+
+def _tool_names(context: LLMContext) -> list[str]:
+    tools = context.tools
+    return [tool.name for tool in tools.standard_tools] if isinstance(tools, ToolsSchema) else []
 
 
 def _client(request: LanguageRequest) -> openai.AsyncOpenAI:
