@@ -207,6 +207,10 @@ class PhoneSettings(_Section):
     transfer_to: tuple[str, ...] = ()
     """The only numbers calls may be transferred to."""
     ladder: LadderSettings = LadderSettings()
+    recordings: Path | None = None
+    """Directory of recordings. Unset, nothing is ever recorded."""
+    record_all: bool = False
+    """Record every call from its start: only where callers are told before they are connected."""
     twilio: TwilioSettings | None = None
     telnyx: TelnyxSettings | None = None
     plivo: PlivoSettings | None = None
