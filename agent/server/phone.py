@@ -117,7 +117,10 @@ class _Provider:
             facts,
             rest=rest(self._settings, self.name),
             transfer_to=frozenset(self._settings.transfer_to),
+            recordings=self._settings.recordings,
         )
+        if self._settings.recordings and self._settings.record_all:
+            await transport.call.record(consented=True)
         try:
             await self._sessions.run_call(transport, transport.call)
         except AtCapacityError:

@@ -166,8 +166,8 @@ class Caller:
                     task.cancel()
             for message in self.side.end():
                 await socket.send(message)
-        heard = self.telephone.track(loop.time())
-        return resample(heard[round(self.origin_s * self.side.rate) :], self.side.rate, 16_000)
+        heard = self.telephone.track(self.origin_s, loop.time())
+        return resample(heard, self.side.rate, 16_000)
 
     async def _talk(self, socket: Any, speech: Int16Array) -> None:
         loop = asyncio.get_running_loop()

@@ -11,7 +11,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, cast
 
 from agent.errors import DegradedError
 from agent.transports.phone.dtmf import DigitEntry, Entry, EntryEnd
@@ -134,6 +135,13 @@ class CallControl(Protocol):
         """Take the other party off hold."""
 
 
+class Recorder(Protocol):
+    """A control that can keep what is said."""
+
+    async def record(self) -> Path:
+        """Record from now on; where."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One telephone call.
@@ -222,6 +230,24 @@ class Call:
         if self.state is CallState.HELD:
             await self.control.resume()
             self.state = CallState.TALKING
+
+    async def record(self, *, consented: bool) -> Path:
+        """Keep what both say, from now until the line is cut.
+
+        Args:
+            consented: Whether both parties have agreed, as law demands in many places.
+
+        Returns:
+            The file: 16-bit WAV, the caller left, the agent right.
+
+        Raises:
+            UnsupportedError: The channel does not record, or it is not allowed to.
+            NotAllowedError: Nobody has consented.
+        """
+        self._require(self.capabilities.record, "record: set phone.recordings to a directory")
+        if not consented:
+            raise NotAllowedError("ask first, and record only with consent")
+        return await cast(Recorder, self.control).record()
 
     async def collect_digits(
         self, count: int, *, finish: str = "#", timeout_s: float = 10.0

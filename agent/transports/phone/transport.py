@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ from agent.transports.phone.inbound import InboundAudio
 from agent.transports.phone.line import Line
 from agent.transports.phone.playback import PlaybackClock, Report
 from agent.transports.phone.providers.stream import MediaStream
+from agent.transports.phone.recording import Recording
 from agent.transports.phone.wire import (
     AllPlayed,
     Event,
@@ -117,6 +119,7 @@ class Connection:
     clock: PlaybackClock
     malformed: int = 0
     is_closing: bool = False
+    recording: Recording | None = None
     progress: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -124,6 +127,11 @@ class Connection:
     def rate(self) -> int:
         """Sample rate both ways, in Hz."""
         return self.started.sample_rate
+
+    def stop_recording(self, now_s: float) -> None:
+        """Nothing is kept from now on."""
+        if self.recording:
+            self.recording.close(now_s)
 
     def reject(self, why: MalformedError) -> None:
         """Count a message that says nothing."""
@@ -202,6 +210,7 @@ class PhoneInput(BaseInputTransport):
             await self._on_event(event, data)
         connection.gone.set()
         connection.progress.set()
+        connection.stop_recording(self._now())
         if not connection.is_closing:
             await self._on_gone()
 
@@ -243,6 +252,8 @@ class PhoneInput(BaseInputTransport):
                 await self._push(connection.inbound.overdue(samples(overdue_s, connection.rate)))
 
     async def _push(self, pcm: Int16Array) -> None:
+        if recording := self._connection.recording:
+            recording.caller(pcm, self._now())
         if len(pcm) and self._listens:
             await self.push_audio_frame(
                 InputAudioRawFrame(
@@ -360,6 +371,9 @@ class PhoneOutput(BaseOutputTransport):
         data = await connection.stream.audio(packet, connection.rate)
         if data:
             await connection.line.send(data)
+        if connection.recording:
+            pcm = np.frombuffer(packet, np.int16)
+            connection.recording.agent(pcm, max(self._free_at, now_s))
         self._free_at = max(self._free_at, now_s) + len(packet) / (2 * connection.rate)
         if mark := connection.clock.sent(speech, now_s):
             await self._send_mark(mark)
@@ -392,6 +406,8 @@ class PhoneOutput(BaseOutputTransport):
         message = await connection.stream.serializer.serialize(frame)
         if message:
             await connection.line.send(message)
+        if connection.recording:
+            connection.recording.cleared(self._now())
         if report := connection.clock.cleared(self._now()):
             await self.report(report)
 
@@ -432,6 +448,7 @@ class PhoneTransport(BaseTransport):
         *,
         rest: Rest | None = None,
         transfer_to: frozenset[str] = frozenset(),
+        recordings: Path | None = None,
     ) -> None:
         """Take over a stream that has started.
 
@@ -441,15 +458,17 @@ class PhoneTransport(BaseTransport):
             facts: What is known of the call.
             rest: The provider's requests, where credentials for them are set.
             transfer_to: The only numbers it may be transferred to.
+            recordings: Where calls are recorded; None forbids it.
         """
         super().__init__()
         started = stream.started
         assert started is not None
         rate = started.sample_rate
+        self._recordings = recordings
         can_transfer = stream.capabilities.transfer and (rest is not None or stream.says_farewell)
         self.call = Call(
             facts,
-            replace(stream.capabilities, transfer=can_transfer),
+            replace(stream.capabilities, transfer=can_transfer, record=recordings is not None),
             _Control(self),
             Sound(rate, stream.lead_s + _NETWORK_S),
             transfer_to,
@@ -492,6 +511,7 @@ class PhoneTransport(BaseTransport):
         if connection.is_closing:
             return
         connection.is_closing = True
+        connection.stop_recording(asyncio.get_running_loop().time())
         if not connection.gone.is_set():
             await self._take_leave()
         await connection.line.close()
@@ -511,6 +531,15 @@ class PhoneTransport(BaseTransport):
         if self._rest is not None:
             await self._rest.transfer(self.call.facts.id, to)
         self._transferred_to = to
+
+    def record(self) -> Path:
+        """Keep what is said from now on until the line is cut; where it is kept."""
+        assert self._recordings is not None
+        connection = self.connection
+        if connection.recording is None:
+            now_s = asyncio.get_running_loop().time()
+            connection.recording = Recording(self._recordings, connection.rate, now_s)
+        return connection.recording.path
 
     async def _take_leave(self) -> None:
         connection = self.connection
@@ -548,6 +577,9 @@ class _Control:
 
     async def send_dtmf(self, digits: str) -> None:
         await self._transport.output().press(digits)
+
+    async def record(self) -> Path:
+        return self._transport.record()
 
     async def hold(self) -> None:
         raise NotImplementedError("no media stream has a hold")

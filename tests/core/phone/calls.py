@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from agent.transports.phone.providers.twilio import TwilioStream
 from agent.transports.phone.providers.vonage import VonageStream
 from agent.transports.phone.transport import PhoneTransport, opened
 from agent.turns.policy import FusedPolicy
+from agent.virtual_time import VirtualLoop
 from tests.core.phone.providers import MemoryLine, Side, Telephone
 from tests.scenarios.fakes import (
     FixedProsody,
@@ -30,7 +32,6 @@ from tests.scenarios.fakes import (
     speech_like,
 )
 from tests.scenarios.scripted import _unused_executor
-from tests.scenarios.virtual import VirtualLoop
 
 STREAMS = {
     stream.name: stream
@@ -47,14 +48,14 @@ STREAMS = {
 
 @dataclass
 class CallOutcome:
-    """What became of a call. Times are the loop's."""
+    """What became of a call. Times are seconds since it began."""
 
     telephone: Telephone
     transport: PhoneTransport
     history: list[dict]
     closed_at: float | None
     track: Int16Array
-    left: list[dict] = field(default_factory=list)
+    began_s: float = 0.0
 
     def agent_speaks_at(self) -> list[tuple[float, float]]:
         """Stretches in which the agent sounds at the caller's ear, gaps under 50 ms closed."""
@@ -84,6 +85,7 @@ class PhoneCall:
     greeting: str = "Hello and welcome to the shop."
     disturb: Callable[[list[str | bytes]], list[str | bytes]] = lambda packets: packets
     transfer_to: frozenset[str] = frozenset()
+    recordings: Path | None = None
     _words: list[tuple[str, float, float]] = field(default_factory=list)
     _sounds: list[tuple[float, float]] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
@@ -111,6 +113,7 @@ class PhoneCall:
 
     def run(self, lasting_s: float, *, greet: bool = False, hang_up: bool = False) -> CallOutcome:
         loop = VirtualLoop()
+        loop.begin()
         try:
             return loop.run_until_complete(self._run(lasting_s, greet, hang_up))
         finally:
@@ -131,6 +134,7 @@ class PhoneCall:
             stream,
             CallFacts(started.call_id, stream.name, started.caller, started.called),
             transfer_to=self.transfer_to,
+            recordings=self.recordings,
         )
         call = transport.call
         language = ScriptedLanguage(self._lines, self.first_token_s)
@@ -169,6 +173,7 @@ class PhoneCall:
         transport.add_event_handler("on_client_disconnected", on_gone)
         task = asyncio.create_task(session.run())
         await connected.wait()
+        began_s = loop.time()
         await self._speak(telephone, call, lasting_s)
         if hang_up:
             telephone.says.put_nowait(None)
@@ -178,8 +183,9 @@ class PhoneCall:
             telephone,
             transport,
             [dict(message) for message in session.context.messages],
-            line.closed_at,
-            telephone.track(loop.time()),
+            None if line.closed_at is None else line.closed_at - began_s,
+            telephone.track(began_s, loop.time()),
+            began_s,
         )
 
     async def _speak(self, telephone: Telephone, call: Call, lasting_s: float) -> None:

@@ -468,12 +468,12 @@ class Telephone:
     def of(self, kind: type) -> list:
         return [event for _, event in self.events if isinstance(event, kind)]
 
-    def track(self, until_s: float) -> Int16Array:
-        """What was heard, from the loop's time 0 on."""
+    def track(self, since_s: float, until_s: float) -> Int16Array:
+        """What was heard between two times of the loop's clock."""
         rate = self.side.rate
-        track = np.zeros(round(until_s * rate), np.int16)
+        track = np.zeros(round((until_s - since_s) * rate), np.int16)
         for start_s, pcm in self._pieces:
-            at = round(start_s * rate)
+            at = round((start_s - since_s) * rate)
             piece = pcm[: max(0, len(track) - at)]
             track[at : at + len(piece)] = piece
         return track
