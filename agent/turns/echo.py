@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.audio.chunk import Int16Array, samples, seconds
-from agent.turns.sounds import distance, sound, tokens
+from agent.turns.sounds import alike, sound, tokens
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -149,54 +149,92 @@ class EchoLevel:
 
 
 class EchoVeto:
-    """Tells whether a partial only repeats what the agent is saying. Pure."""
+    """Tells which words of a partial only repeat what the agent is saying. Pure."""
 
     def __init__(self, least_share: float = 0.7) -> None:
         """Compare from now on.
 
         Args:
-            least_share: Of the partial's words, those that must be the agent's.
+            least_share: Of a partial's sounds, those that must be the agent's for all of it to be.
         """
         self._least = least_share
+
+    def own(self, words: Sequence[str], spoken: Sequence[str]) -> list[bool]:
+        """Which words are the agent's.
+
+        Args:
+            words: Of the partial, as recognised.
+            spoken: What the agent said lately and is saying, in order: from 3 s before the
+                partial's first word to now.
+
+        Returns:
+            One for each word: whether it is found, in order with the others, in what was spoken.
+        """
+        keys = [_key(word) for word in words]
+        found = _aligned(keys, [_key(word) for word in spoken])
+        return [bool(key) and found[index] > 0.0 for index, key in enumerate(keys)]
 
     def share(self, words: Sequence[str], spoken: Sequence[str]) -> float:
         """How much of a partial is the agent's own.
 
-        Args:
-            words: Of the partial, as recognised.
-            spoken: What the agent said lately and is saying, in order: 3 s before the partial's
-                first word to now.
-
         Returns:
             Share of the partial's sounds that lie, in order, in what was spoken; 0.0 without words.
         """
-        said = [sound(token) for word in words for token in tokens(word)]
-        own = [sound(token) for word in spoken for token in tokens(word)]
-        weights = [len(key) for key in said]
-        return _common(said, own) / sum(weights) if said and sum(weights) else 0.0
+        keys = [_key(word) for word in words]
+        found = _aligned(keys, [_key(word) for word in spoken])
+        total = sum(len(key) for key in keys)
+        return sum(found) / total if total else 0.0
 
     def repeats(self, words: Sequence[str], spoken: Sequence[str]) -> bool:
-        """Whether a partial is the agent's own voice."""
+        """Whether a partial is the agent's own voice. One short word is too little to say so."""
+        if sum(len(_key(word)) for word in words) < _LEAST_SOUNDS:
+            return False
         return self.share(words, spoken) >= self._least
 
 
-def _common(said: Sequence[str], own: Sequence[str]) -> float:
-    """Length of the sounds of `said` that are found in order in `own`."""
-    row = [0.0] * (len(own) + 1)
-    for mine in said:
-        left = 0.0
-        for j, theirs in enumerate(own, 1):
-            above = row[j]
-            row[j] = max(above, row[j - 1], left + len(mine) * _alike(mine, theirs))
-            left = above
-    return row[-1]
+_LEAST_SOUNDS = 4
+
+_NUMBERS = frozenset(
+    (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy "
+        "eighty ninety hundred thousand million"
+    ).split()
+)
 
 
-def _alike(mine: str, theirs: str) -> float:
-    if mine == theirs:
-        return 1.0
-    wrong = distance(mine, theirs) / max(len(mine), len(theirs))
-    return 1.0 - wrong if wrong <= 1 / 3 else 0.0
+def _key(word: str) -> str:
+    """How a word sounds; all numbers alike, as one side may spell what the other has in digits."""
+    said = tokens(word.replace("-", " "))
+    if said and all(token.isdigit() or token in _NUMBERS for token in said):
+        return _NUMBER
+    return "".join(sound(token) for token in said)
+
+
+_NUMBER = "1234"
+"""As long as a word, for the weight it has."""
+
+
+def _aligned(said: Sequence[str], own: Sequence[str]) -> list[float]:
+    """Sounds of each word of `said` that are found in `own`, by the best alignment in order."""
+    best = np.zeros((len(said) + 1, len(own) + 1))
+    gain = np.array([[len(mine) * alike(mine, theirs) for theirs in own] for mine in said])
+    for i in range(1, len(said) + 1):
+        for j in range(1, len(own) + 1):
+            best[i, j] = max(
+                best[i - 1, j], best[i, j - 1], best[i - 1, j - 1] + gain[i - 1, j - 1]
+            )
+    found = [0.0] * len(said)
+    i, j = len(said), len(own)
+    while i and j:
+        if best[i, j] == best[i - 1, j]:
+            i -= 1
+        elif best[i, j] == best[i, j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            found[i] = float(gain[i, j])
+    return found
 
 
 def _frame_levels(pcm: Int16Array) -> Float64Array:

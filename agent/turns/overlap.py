@@ -5,15 +5,14 @@ sample clock and within 0.7 s of the confirmed onset, whether it goes on from th
 paused at or is cut.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import samples, seconds
+from agent.turns.backchannels import Reading, read
 from agent.turns.echo import SILENT_DBFS, EchoVeto
 from agent.turns.hotwords import Hotword, HotwordAction
-from agent.turns.sounds import tokens
 from agent.vad.silero import HOP
 
 
@@ -104,14 +103,22 @@ class OverlapWords:
 
 @dataclass(frozen=True, slots=True)
 class OverlapSettings:
-    """How much evidence each verdict needs."""
+    """How much evidence each verdict needs. Tuned by `benchmarks/overlap.py` on its even clips."""
 
     verdict_s: float = 0.7
     """From the confirmed onset to the last moment for a verdict."""
 
     floor_s: float = 0.6
-    """Speech, as long as this and louder than our echo, that takes the floor unless its words are a
-    backchannel's."""
+    """Speech as long as this, louder than our echo and not read yet, takes the floor."""
+
+    word_s: float = 0.4
+    """Likewise with a word that is no backchannel."""
+
+    unsure_s: float = 0.55
+    """Likewise with words the recogniser doubts."""
+
+    beginning_s: float = 0.7
+    """Likewise with what may still become a backchannel: "I", "of"."""
 
     content_words: int = 2
     """Words that say something, which take the floor however short."""
@@ -122,14 +129,24 @@ class OverlapSettings:
     short_s: float = 0.35
     """Speech up to this length, over and without known words, is a noise."""
 
+    least_confidence: float = 0.5
+    """Of a word, or it does not count."""
+
     echo_margin_db: float = 6.0
     """How far above the expected echo speech must be to be another's."""
 
     echo_share: float = 0.7
-    """Of a partial's sounds, those that must be the agent's own to veto it."""
+    """Of a partial's sounds, those that must be the agent's own to veto it. Above 1.0: no veto."""
 
     speech_probability: float = 0.5
     """A hop at or above this counts as speech."""
+
+    steady: float = 0.8
+    """Mean posterior since the onset of speech that takes the floor by going on. What a canceller
+    leaves of our own voice, and music, come in tatters; a person near the microphone does not."""
+
+    clear: float = 0.6
+    """Likewise for words to take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,78 +164,6 @@ class Overlap:
     at_sample: int
     reason: str
     figures: dict[str, float | str] = field(default_factory=dict)
-
-
-BACKCHANNELS = frozenset(
-    tuple(phrase.split())
-    for phrase in (
-        "yeah", "yes", "yep", "yup", "ya", "yah", "ok", "okay", "k", "kay", "mhm", "mm", "mmm",
-        "mm hmm", "mm hm", "mhmm", "hmm", "hm", "um", "uh", "uh huh", "huh", "uhhuh", "ah",
-        "oh", "aha", "ha", "right", "sure", "good", "great", "nice", "cool", "wow", "alright",
-        "all right", "fine", "true", "exactly", "indeed", "really", "i see", "i know", "got it",
-        "gotcha", "of course", "that's right", "that's true", "makes sense", "sounds good",
-        "i understand", "understood", "perfect", "interesting", "oh really", "oh wow", "no way",
-        "thanks", "thank you", "very good", "oh my", "oh dear", "well",
-    )
-)  # fmt: skip
-"""What listeners say to leave the floor (after the backchannels tagged in Switchboard, Jurafsky et
-al. 1997: uh-huh, yeah, right, oh, okay, really, hm)."""
-
-_TAKES_FLOOR = frozenset(
-    (
-        "no nope stop wait but actually sorry excuse pardon what why how when where who which can "
-        "could would hello hey cancel listen hold"
-    ).split()
-)
-"""One of these as the first word is enough: nobody nods with it."""
-
-_SAYS_NOTHING = frozenset("um uh er ah oh mm mmm hmm hm mhm huh a the and so well i it".split())
-"""Words that do not count as content."""
-
-
-class Reading(Enum):
-    """What an overlap's words are."""
-
-    EMPTY = "no words"
-    BACKCHANNEL = "a backchannel"
-    ANSWER = "an answer"
-    FLOOR_WORD = "a word that takes the floor"
-    CONTENT = "content"
-    UNCLEAR = "an unclear word"
-
-
-def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Reading:
-    """Say what the words of an overlap are.
-
-    Args:
-        words: As recognised.
-        asked: Whether the agent has just asked something.
-        content_words: How many words with content take the floor.
-    """
-    said = [token for word in words for token in tokens(word.replace("-", " "))]
-    if not said:
-        return Reading.EMPTY
-    if said[0] in _TAKES_FLOOR and not _is_backchannel(said):
-        return Reading.FLOOR_WORD
-    if _is_backchannel(said):
-        return Reading.ANSWER if asked else Reading.BACKCHANNEL
-    content = [token for token in _without_backchannel(said) if token not in _SAYS_NOTHING]
-    return Reading.CONTENT if len(content) >= content_words else Reading.UNCLEAR
-
-
-def _is_backchannel(said: Sequence[str]) -> bool:
-    return not _without_backchannel(said)
-
-
-def _without_backchannel(said: Sequence[str]) -> Sequence[str]:
-    """What is left after the backchannels at its head."""
-    while said:
-        heads = (said[:length] for length in (3, 2, 1))
-        head = next((head for head in heads if tuple(head) in BACKCHANNELS), None)
-        if head is None:
-            break
-        said = said[len(head) :]
-    return said
 
 
 class OverlapVerdict:
@@ -252,7 +197,10 @@ class OverlapVerdict:
         self._speech_end = self._now = confirmed_sample
         self._above_echo = 0
         self._judged_hops = 0
+        self._hops = 0
+        self._posteriors = 0.0
         self._words: OverlapWords | None = None
+        self._reading = Reading.NONE
         self._hotword: Hotword | None = None
         self._veto = EchoVeto(self._settings.echo_share)
         self.verdict = Overlap(OverlapKind.UNDECIDED, confirmed_sample, "speech over the agent")
@@ -264,6 +212,7 @@ class OverlapVerdict:
                 self._on_hop(evidence)
             case OverlapWords():
                 self._words = evidence
+                self._reading = self._read(evidence)
                 self._now = max(self._now, evidence.at_sample)
             case Hotword():
                 self._hotword = evidence
@@ -275,12 +224,26 @@ class OverlapVerdict:
 
     def _on_hop(self, hop: OverlapHop) -> None:
         self._now = hop.at_sample
+        if not self._is_over:
+            self._hops += 1
+            self._posteriors += hop.probability
         if hop.probability < self._settings.speech_probability:
             return
+        if hop.at_sample - self._speech_end > samples(self._settings.over_s):
+            # What comes after a pause is judged for itself: nods do not add up to a turn.
+            self._speech, self._hops, self._posteriors = 0, 1, hop.probability
         self._speech += HOP
         self._speech_end = hop.at_sample
         self._judged_hops += 1
         self._above_echo += hop.level_dbfs >= hop.echo_dbfs + self._settings.echo_margin_db
+
+    @property
+    def _mean_posterior(self) -> float:
+        return self._posteriors / self._hops if self._hops else 1.0
+
+    @property
+    def _is_clear(self) -> bool:
+        return self._mean_posterior >= self._settings.clear
 
     @property
     def _is_over(self) -> bool:
@@ -298,34 +261,78 @@ class OverlapVerdict:
     def _texts(self) -> list[str]:
         return [word.text for word in self._words.words] if self._words else []
 
+    def _read(self, heard: OverlapWords) -> Reading:
+        words = heard.words
+        texts = [word.text for word in words]
+        own = [False] * len(words)
+        if self._settings.echo_share <= 1.0:
+            if texts and self._veto.repeats(texts, self._agent.around):
+                return Reading.OWN
+            own = self._veto.own(texts, self._agent.around)
+        least = self._settings.least_confidence
+        sure = [word.text for word in words if word.confidence >= least]
+        theirs = [
+            word.text
+            for word, is_own in zip(words, own, strict=True)
+            if word.confidence >= least and not is_own
+        ]
+        reading = read(theirs, asked=self._agent.asks, content_words=self._settings.content_words)
+        if reading is Reading.EMPTY and texts:
+            return Reading.OWN if sure else Reading.UNSURE
+        return reading
+
     def _judge(self) -> tuple[OverlapKind, str]:
         if self._hotword is not None:
             return _hotword_means(self._hotword)
-        texts = self._texts()
-        if texts and self._veto.repeats(texts, self._agent.around):
-            return OverlapKind.ECHO, "repeats what the agent is saying"
-        reading = read(texts, asked=self._agent.asks, content_words=self._settings.content_words)
-        if reading in (Reading.CONTENT, Reading.FLOOR_WORD, Reading.ANSWER):
-            return OverlapKind.INTERRUPTION, reading.value
-        if self._is_echo_loud:
-            return self._when_due(OverlapKind.ECHO, "no louder than our own echo")
-        if reading is Reading.BACKCHANNEL:
-            return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
-        if self._is_over and self._is_settled:
-            if reading is Reading.UNCLEAR:
+        reading = self._reading
+        spoken = self._speech
+        match reading:
+            case Reading.CONTENT | Reading.FLOOR_WORD | Reading.ANSWER if self._is_clear:
                 return OverlapKind.INTERRUPTION, reading.value
-            return OverlapKind.NOISE, "speech without words"
-        if self._speech >= samples(self._settings.floor_s):
-            return OverlapKind.INTERRUPTION, "speech that goes on"
-        if self._now < self._deadline:
-            return OverlapKind.UNDECIDED, ""
-        if self._speech <= samples(self._settings.short_s):
+            case Reading.OWN:
+                return OverlapKind.ECHO, "repeats what the agent is saying"
+            case _ if self._is_echo_loud:
+                return self._when_due(OverlapKind.ECHO, "no louder than our own echo")
+            case Reading.BACKCHANNEL:
+                return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
+            case Reading.EMPTY:
+                return self._when_due(OverlapKind.NOISE, "speech without words")
+            case Reading.WORD if self._is_final and self._is_clear:
+                return OverlapKind.INTERRUPTION, reading.value
+        if self._mean_posterior >= self._settings.steady and spoken >= samples(
+            self._enough_s(reading)
+        ):
+            return OverlapKind.INTERRUPTION, f"speech that goes on: {reading.value}"
+        if reading is Reading.BEGINNING:
+            return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
+        return self._when_due(*self._without_words(spoken))
+
+    def _enough_s(self, reading: Reading) -> float:
+        """Speech that takes the floor with these words, in seconds."""
+        settings = self._settings
+        return {
+            Reading.WORD: settings.word_s,
+            Reading.UNSURE: settings.unsure_s,
+            Reading.BEGINNING: settings.beginning_s,
+        }.get(reading, settings.floor_s)
+
+    def _without_words(self, spoken: int) -> tuple[OverlapKind, str]:
+        if spoken <= samples(self._settings.short_s) or self._is_over:
             return OverlapKind.NOISE, "too short to take the floor"
+        if self._mean_posterior < self._settings.steady:
+            return OverlapKind.NOISE, "in tatters, and nothing clear is said"
         return OverlapKind.INTERRUPTION, "time is up"
+
+    @property
+    def _is_final(self) -> bool:
+        return self._is_over and self._is_settled
 
     def _when_due(self, kind: OverlapKind, reason: str) -> tuple[OverlapKind, str]:
         """`kind`, once nothing more can be said before it must be known."""
-        if self._now >= self._deadline or (self._is_over and self._is_settled):
+        was_decided = self.verdict.kind is not OverlapKind.UNDECIDED
+        if was_decided and kind is OverlapKind.INTERRUPTION:
+            return OverlapKind.UNDECIDED, ""
+        if self._now >= self._deadline or self._is_final:
             return kind, reason
         return OverlapKind.UNDECIDED, ""
 
@@ -333,6 +340,7 @@ class OverlapVerdict:
         return {
             "speech_s": round(seconds(self._speech), 3),
             "since_onset_s": round(seconds(self._now - self._onset), 3),
+            "posterior": round(self._mean_posterior, 2),
             "above_echo": round(self._above_echo / max(self._judged_hops, 1), 2),
             "echo_share": round(self._veto.share(self._texts(), self._agent.around), 2),
             "words": " ".join(self._texts()),

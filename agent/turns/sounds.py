@@ -19,7 +19,8 @@ _RULES = tuple(
         (r"th", "T"), (r"ph", "f"), (r"ck|q|cc(?=[aou])", "k"), (r"dg(?=e)", "j"),
         (r"c(?=[eiy])", "s"), (r"c", "k"), (r"g(?=[eiy])", "j"), (r"x", "ks"), (r"z", "s"),
         (r"v", "f"), (r"(?<=[aeiouy])r(?![aeiouy])", ""), (r"(?<=[aeiou])w(?![aeiou])", ""),
-        (r"(?<=[^aeiouy])e$", ""), (r"^y(?=[aeiou])", "Y"), (r"ee|ea|ie|ey|y|i|e|ai|ay", "I"),
+        (r"(?<=[aeiouy][^aeiouy])e$", ""), (r"^y(?=[aeiou])", "Y"),
+        (r"ee|ea|ie|ey|y|i|e|ai|ay", "I"),
         (r"[aou]+", "A"), (r"(?:AI|IA|A)+", "A"), (r"I+", "I"), (r"(.)\1+", r"\1"),
     )
 )  # fmt: skip
@@ -48,3 +49,18 @@ def distance(one: Sequence[str] | str, other: Sequence[str] | str) -> int:
         for j, theirs in enumerate(other, 1):
             left, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, left + (mine != theirs))
     return row[-1]
+
+
+_MOST_WRONG = 0.25
+"""Short words have many neighbours: one wrong sound in four, none in three."""
+
+
+def alike(one: str, other: str) -> float:
+    """How alike two keys are: 1.0 the same, 0.0 from more than a quarter of wrong sounds on."""
+    if one == other:
+        return 1.0
+    longest = max(len(one), len(other))
+    if abs(len(one) - len(other)) > _MOST_WRONG * longest:
+        return 0.0
+    wrong = distance(one, other) / longest
+    return 1.0 - wrong if wrong <= _MOST_WRONG else 0.0

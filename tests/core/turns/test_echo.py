@@ -89,7 +89,7 @@ def test_the_users_own_words_are_not(partial):
     assert not EchoVeto().repeats(partial.split(), SPOKEN)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(max_size=10), max_size=8), st.lists(st.text(max_size=10), max_size=20))
 def test_a_share_is_a_share(words, spoken):
     assert 0.0 <= EchoVeto().share(words, spoken) <= 1.0

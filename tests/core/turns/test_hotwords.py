@@ -110,7 +110,7 @@ def test_positions_are_those_of_the_words():
 WAKING = Hotwords(HotwordSettings(wake_phrases=("hey jarvis",)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=8), st.booleans(), st.integers(-5, 10**6))
 def test_no_text_breaks_it(texts, agent_speaking, at):
     words = tuple(Word(text, 100 * i, 100 * i + 50, 1.0) for i, text in enumerate(texts))

@@ -10,8 +10,6 @@ from agent.turns.overlap import (
     OverlapKind,
     OverlapVerdict,
     OverlapWords,
-    Reading,
-    read,
 )
 
 HOP, RATE = 512, 16_000
@@ -118,6 +116,28 @@ def test_more_words_turn_a_backchannel_into_an_interruption():
     assert over.kind == "INTERRUPTION"
 
 
+def test_speech_in_tatters_does_not_take_the_floor_by_going_on():
+    over = Over()
+    for _ in range(8):
+        over.hops(0.95, 0.064).hops(0.2, 0.064)
+    assert over.kind == "NOISE"
+    assert over.speech(0.5).hears("book the flight now").kind == "INTERRUPTION"
+
+
+def test_nods_do_not_add_up_to_a_turn():
+    over = Over()
+    for _ in range(5):
+        over.speech(0.2).hears("Yeah.").silence(0.5)
+    assert over.kind == "BACKCHANNEL"
+
+
+def test_doubted_words_and_the_agents_own_do_not_count():
+    over = Over().speech(0.3)
+    words = (Word("car", ONSET, over.at, 0.2), Word("Jupiter", ONSET, over.at, 0.9))
+    over.tell(OverlapWords(over.at, words, over.at))
+    assert over.kind in ("UNDECIDED", "ECHO")
+
+
 def test_a_hotword_decides():
     def hotword(action):
         return Hotword(action, "x", 0, 0, ONSET, CONFIRMED, 0.0)
@@ -128,23 +148,8 @@ def test_a_hotword_decides():
 
 def test_every_verdict_tells_its_figures():
     verdict = Over().speech(1.0).judge.verdict
-    assert verdict.reason == "speech that goes on"
+    assert verdict.reason.startswith("speech that goes on")
     assert verdict.figures["speech_s"] >= 0.6
-
-
-@pytest.mark.parametrize(
-    ("text", "reading"),
-    [
-        ("", Reading.EMPTY),
-        ("uh-huh", Reading.BACKCHANNEL),
-        ("no way", Reading.BACKCHANNEL),
-        ("no", Reading.FLOOR_WORD),
-        ("table", Reading.UNCLEAR),
-        ("yeah table four", Reading.CONTENT),
-    ],
-)
-def test_reading(text, reading):
-    assert read(text.split(), asked=False) is reading
 
 
 evidence = st.lists(
@@ -156,7 +161,7 @@ evidence = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(evidence)
 def test_whatever_comes_there_is_a_verdict_in_time_and_an_interruption_stands(steps):
     over = Over()
