@@ -114,6 +114,7 @@ class VoiceSession:
         system_prompt: In place of the one made of the agent's instructions.
         caller: Who calls, where the channel tells.
         transfer: Hands the call to another line; None where the channel cannot.
+        edit: Changes the pipeline's stages before they are joined: yours among ours.
         clock: Seconds; None for the process's own.
     """
 
@@ -128,6 +129,7 @@ class VoiceSession:
         system_prompt: str | None = None,
         caller: str = "",
         transfer: Transfer | None = None,
+        edit: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
         clock: Clock | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
@@ -160,7 +162,7 @@ class VoiceSession:
             models.is_model_ready,
         )
         self._worker = PipelineWorker(
-            self._pipeline(transport),
+            Pipeline(edit(self._stages(transport))),
             params=PipelineParams(
                 audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=channel.sample_rate
             ),
@@ -215,7 +217,7 @@ class VoiceSession:
             "models": self._models.names,
         }
 
-    def _pipeline(self, transport: BaseTransport) -> Pipeline:
+    def _stages(self, transport: BaseTransport) -> list[FrameProcessor]:
         models, recorder = self._models, self.recorder
         canceller = None if self._channel.cancels_echo else _canceller()
         listening = Listening(models.silero, recorder, self._far_end, canceller)
@@ -229,26 +231,22 @@ class VoiceSession:
                 empty_user_turn=None,
             ),
         )
-        return Pipeline(
-            [
-                transport.input(),
-                ClientControl(listening, recorder),
-                listening,
-                Recognition(
-                    models.recogniser(), EndpointerSettings(), recorder, self._thread("asr")
-                ),
-                TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
-                aggregators.user(),
-                self._dialogue,
-                models.language(self._system_prompt),
-                self._synthesis,
-                playout,
-                ClientEvents(basic=not self._channel.all_events),
-                transport.output(),
-                PlayoutAck(playout),
-                aggregators.assistant(),
-            ]
-        )
+        return [
+            transport.input(),
+            ClientControl(listening, recorder),
+            listening,
+            Recognition(models.recogniser(), EndpointerSettings(), recorder, self._thread("asr")),
+            TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
+            aggregators.user(),
+            self._dialogue,
+            models.language(self._system_prompt),
+            self._synthesis,
+            playout,
+            ClientEvents(basic=not self._channel.all_events),
+            transport.output(),
+            PlayoutAck(playout),
+            aggregators.assistant(),
+        ]
 
     def _thread(self, stage: str) -> Executor:
         executor = self._models.executor(f"{stage}-{self.id}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,10 +22,12 @@ START_LIMIT_S = 120.0
 class LiveServer:
     """Started on a free port; `url` is what it prints."""
 
-    def __init__(self) -> None:
+    def __init__(self, *command: str) -> None:
+        command = command or ("-m", "agent", "serve", "--port", "0")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "serve", "--port", "0"],
+            [sys.executable, *command],
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
