@@ -104,6 +104,8 @@ class LlmSettings(_Section):
     """Longest answer. 96 tokens are about 35 s of speech."""
     temperature: float = Field(0.3, ge=0, le=2)
     """Higher wanders; at 0 a small model parrots the question."""
+    seed: int | None = None
+    """The same seed, conversation and machine give the same answers, where the server can."""
     first_token_s: float = Field(1.5, gt=0)
     """Without a first word by then, the caller hears a filler."""
 
@@ -255,6 +257,17 @@ class SipSettings(_Section):
     """How long a registration holds; it is renewed at half of that."""
 
 
+class AsteriskSettings(_Section):
+    """Calls that Asterisk brings over a socket."""
+
+    host: str = "127.0.0.1"
+    """Address AudioSocket listens on. It knows no password: keep it in a private network."""
+    audiosocket_port: int | None = Field(None, ge=0, le=65535)
+    """TCP. 0 takes a free one and prints it; unset, AudioSocket is off."""
+    token: SecretStr | None = Field(None, min_length=16)
+    """Last part of the address given to chan_websocket; unset, it is off."""
+
+
 class ModelSettings(_Section):
     """Which models, by name, and where weights are. See docs/pipelines.md for the names."""
 
@@ -295,6 +308,7 @@ class Settings(_Section):
     playout: PlayoutSettings = PlayoutSettings()
     server: ServerSettings = ServerSettings()
     sip: SipSettings = SipSettings()
+    asterisk: AsteriskSettings = AsteriskSettings()
     models: ModelSettings = ModelSettings()
     phone: PhoneSettings = PhoneSettings()
 

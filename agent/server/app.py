@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent.server.asterisk import add_asterisk
 from agent.server.phone import add_phone
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.transports.stream import StreamTransport
@@ -78,6 +79,7 @@ def build_app(sessions: Sessions) -> FastAPI:
         await _stream(sessions, websocket, sample_rate, all_events=events == "all")
 
     add_phone(app, sessions)
+    add_asterisk(app, sessions)
     return app
 
 

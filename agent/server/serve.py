@@ -11,6 +11,7 @@ from agent.errors import SettingsError
 from agent.parts import Parts
 from agent.runtimes import Runtimes
 from agent.server.app import build_app
+from agent.server.asterisk import audiosocket
 from agent.server.sessions import Sessions
 from agent.server.telephone import telephone
 from agent.settings import Settings
@@ -35,7 +36,11 @@ async def serve(
     """
     # Before the models load: a taken port should be told at once, not after five seconds.
     listener = _listen(settings)
-    async with _running(settings, agent, parts) as sessions, telephone(sessions):
+    async with (
+        _running(settings, agent, parts) as sessions,
+        telephone(sessions),
+        audiosocket(sessions),
+    ):
         config = uvicorn.Config(build_app(sessions), log_level="warning", ws_max_size=1 << 20)
         server = _Server(config, sessions)
         host, port = listener.getsockname()[:2]

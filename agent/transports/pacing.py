@@ -48,6 +48,44 @@ class Lateness:
         return 0.0
 
 
+class Overdue:
+    """Counts the audio that does not come, so that silence can stand in for it. Pure.
+
+    A sender may suppress silence, and who waits for the end of a turn must not wait for the next
+    word.
+    """
+
+    _PATIENCE_S = 0.2
+    _MARGIN_S = 0.1
+    """How far what is filled in stays behind, so that late audio finds its place."""
+
+    def __init__(self) -> None:
+        self.silent_s = 0.0
+        """Since anything came."""
+        self._filled_s = 0.0
+
+    def arrived(self) -> None:
+        """Something has come."""
+        self.silent_s = self._filled_s = 0.0
+
+    def passed(self, elapsed_s: float) -> float:
+        """Let time pass in which nothing came.
+
+        Args:
+            elapsed_s: Since the last call, by the caller's clock. No more than two packets are
+                believed: a loop that stood still has audio waiting in the socket.
+
+        Returns:
+            Seconds to fill in now; often 0.
+        """
+        self.silent_s += min(elapsed_s, 2 * PACKET_S)
+        if self.silent_s < self._PATIENCE_S:
+            return 0.0
+        overdue_s = self.silent_s - self._MARGIN_S - self._filled_s
+        self._filled_s += overdue_s
+        return overdue_s
+
+
 class PacedQueue:
     """Takes audio as it comes and gives it at the pace it sounds.
 

@@ -36,7 +36,7 @@ peer's buffer."""
 _TRANSFER_S = 30.0
 """How long the destination of a transfer may ring."""
 
-_CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, hold=True, record=True)
+_CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, hold=True)
 
 
 class TransferError(DegradedError):

@@ -11,7 +11,7 @@ from loguru import logger
 from agent.audio.chunk import Int16Array
 from agent.audio.conceal import GapFiller
 from agent.transports.jitter import AudioPacket, JitterBuffer, OrderedPacket
-from agent.transports.pacing import PACKET_S, PacedQueue
+from agent.transports.pacing import PACKET_S, Overdue, PacedQueue
 from agent.transports.sip import rtp
 from agent.transports.sip.addresses import Address
 from agent.transports.sip.digits import DigitReceiver, DigitSender
@@ -22,13 +22,6 @@ _STEP = round(PACKET_S * SAMPLE_RATE)
 
 _HOLE_S = 0.06
 """Without any packet for so long, missing ones are given up."""
-
-_FILL_AFTER_S = 0.2
-"""From here on silence is filled in for packets that do not come: the sender may suppress silence,
-and who waits for the end of a turn must not wait for the next word."""
-
-_MARGIN_S = 0.1
-"""How far the filled-in stream stays behind, so that a late packet finds its place."""
 
 DEAD_AFTER_S = 60.0
 """Without a packet for so long, on a line that is not on hold, the peer is gone."""
@@ -57,7 +50,7 @@ class RtpSession(asyncio.DatagramProtocol):
         self._sent_digits = DigitSender(_STEP)
         self._digits_sent = asyncio.Event()
         self._out = PacedQueue(SAMPLE_RATE)
-        self._silent_s = self._filled_s = 0.0
+        self._overdue = Overdue()
         self._ssrc = secrets.randbits(32)
         self._sequence_number = secrets.randbits(16)
         self._timestamp = secrets.randbits(32)
@@ -169,7 +162,8 @@ class RtpSession(asyncio.DatagramProtocol):
         if self._remote is None or addr[0] != self._remote[0]:
             # The peer does not know its own address: there is a translator in between.
             self._remote = (addr[0], addr[1])
-        self._silent_s = self._filled_s = 0.0
+        if self._agreement.may_receive:
+            self._overdue.arrived()
         self._deliver(self._jitter.push(packet))
 
     def error_received(self, exc: Exception) -> None:
@@ -197,26 +191,22 @@ class RtpSession(asyncio.DatagramProtocol):
         now = asyncio.get_running_loop().time
         before = now()
         async for pcm in self._out.packets():
-            # A loop that stood still has packets waiting in the socket: that time is not silence.
-            self._listen(min(now() - before, 2 * PACKET_S))
+            self._listen(now() - before)
             before = now()
             self._speak(pcm)
 
     def _listen(self, elapsed_s: float) -> None:
         """Notice that nothing comes."""
         assert self._agreement is not None
-        self._silent_s += elapsed_s
-        if self._silent_s >= _HOLE_S:
+        count = round(self._overdue.passed(elapsed_s) * SAMPLE_RATE)
+        if self._overdue.silent_s >= _HOLE_S:
             self._deliver(self._jitter.flush())
-        if self._silent_s >= _FILL_AFTER_S or not self._agreement.may_receive:
-            overdue_s = self._silent_s - _MARGIN_S - self._filled_s
-            count = round(overdue_s * SAMPLE_RATE)
-            if count > 0:
-                self._filled_s += overdue_s
-                missing = self._filler.wait(count)
-                self._give(missing if len(missing) else np.zeros(count, np.int16))
-        if self._silent_s >= DEAD_AFTER_S and self._agreement.may_receive:
-            self._silent_s = self._filled_s = 0.0
+        if count:
+            missing = self._filler.wait(count)
+            # Before the first packet there is nothing to continue.
+            self._give(missing if len(missing) else np.zeros(count, np.int16))
+        if self._overdue.silent_s >= DEAD_AFTER_S and self._agreement.may_receive:
+            self._overdue.arrived()
             self.on_dead()
 
     def _speak(self, pcm: bytes | None) -> None:

@@ -1,0 +1,1 @@
+"""Asterisk's two sockets for audio: AudioSocket over TCP, and the WebSocket channel."""
