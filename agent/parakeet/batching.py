@@ -21,6 +21,10 @@ LEAST_FULL = 0.5
 """Share of a batch's padded seconds that must be audio: below it, two batches cost less."""
 
 
+CHEAP_S = 1.0
+"""Padding of one job that is always worth it: a batch of its own costs more."""
+
+
 class Priority(IntEnum):
     """Who is served first."""
 
@@ -118,7 +122,7 @@ class Batcher:
         """Choose the next batch and take it out of the queue; empty if nothing waits.
 
         The most urgent job leads. Jobs of its length bucket join first, then others, as long as the
-        budget holds and half of the padded seconds are audio.
+        budget holds and at most half of what is computed is padding.
         """
         if not self._waiting:
             return []
@@ -145,7 +149,10 @@ class Batcher:
             longest = max(longest_s, job.length_s)
             total = total_s + job.length_s
             padded_s = (len(batch) + 1) * longest
-            if budget.holds(len(batch) + 1, longest) and total >= LEAST_FULL * padded_s:
+            wasted_s = max(longest - job.length_s, longest - longest_s)
+            is_near = wasted_s <= max(CHEAP_S, (1.0 - LEAST_FULL) * longest)
+            is_full = total >= LEAST_FULL * padded_s
+            if is_near and is_full and budget.holds(len(batch) + 1, longest):
                 batch.append(job)
                 longest_s, total_s = longest, total
 

@@ -7,6 +7,8 @@ the plain JSON form and the binary extension are understood, as ``tritonclient``
 
 import asyncio
 import json
+import math
+import operator
 from importlib.metadata import version
 from typing import Any
 
@@ -95,7 +97,7 @@ def read(body: bytes, header_length: str | None) -> tuple[dict[str, Any], Int16A
         asked = json.loads(body[:size])
         tensor = next(one for one in asked["inputs"] if one["name"] == "AUDIO")
         kind = _TYPES[tensor["datatype"]]
-        count = int(np.prod(tensor["shape"], dtype=np.int64))
+        count = math.prod(operator.index(size) for size in tensor["shape"])
         parameters = tensor.get("parameters") or {}
         binary = parameters.get("binary_data_size")
         signal = (

@@ -1,0 +1,59 @@
+"""Where speech ends: silent tails go, speech stays."""
+
+import numpy as np
+import pytest
+
+from agent.models.store import locate
+from agent.parakeet.speech import SpeechFinder, levels, loud_end, loudness
+from tests.speech import spoken
+
+PHRASES = ("Yes.", "Six.", "The bus stops.", "That's enough.", "Fish and chips.")
+
+
+@pytest.fixture(scope="module")
+def finder():
+    return SpeechFinder(locate("silero-vad") / "silero_vad.onnx")
+
+
+def bare(text):
+    """Speech from its first to its last sound, 45 dB below its peak."""
+    pcm = spoken(text)
+    level = levels(pcm)
+    sound = np.nonzero(level > level.max() * 10 ** (-45 / 20))[0]
+    return pcm[sound[0] * 160 : (sound[-1] + 1) * 160]
+
+
+@pytest.mark.parametrize("noise", [0, 4, 30])
+@pytest.mark.parametrize("tail_s", [0.0, 0.1, 0.4, 1.5])
+@pytest.mark.parametrize("text", PHRASES)
+def test_at_most_120_ms_of_tail_stay_and_no_speech_goes(finder, text, tail_s, noise):
+    speech = bare(text)
+    signal = np.concatenate([speech, np.zeros(round(tail_s * 16_000), np.int16)]).astype(float)
+    signal += np.random.default_rng(1).normal(0, noise, len(signal))
+    examined = finder.examine(signal.astype(np.int16))
+    assert examined.has_speech
+    kept = examined.end_sample - len(speech)
+    assert kept >= 0
+    assert kept <= 0.12 * 16_000
+
+
+@pytest.mark.parametrize("noise", [0, 4, 60, 600])
+def test_noise_is_no_speech(finder, noise):
+    pcm = np.random.default_rng(2).normal(0, noise, 24_000).astype(np.int16)
+    assert not finder.examine(pcm).has_speech
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 511, 513])
+def test_any_length_is_examined(finder, count):
+    assert not finder.examine(np.zeros(count, np.int16)).has_speech
+    assert len(finder.posterior(np.zeros(count, np.int16))) == -(-count // 512)
+
+
+def test_loudness_is_in_the_range_of_a_posterior():
+    found = loudness(np.random.default_rng(3).normal(0, 1000, 5000).astype(np.int16))
+    assert len(found) == 10
+    assert all(0.5 <= value <= 1.0 for value in found)
+
+
+def test_a_steady_sound_ends_at_its_end():
+    assert loud_end(levels(np.full(16_000, 1000, np.int16))) == 16_000
