@@ -194,7 +194,7 @@ class HybridCore:
             self._set_wait(u, now_s)
         if u.over_s is not None:
             self._conclude(u, now_s)
-        elif u.answer is None:
+        else:
             self._outcomes.append(Tentative(hypothesis, Side.EDGE, is_complete))
 
     def answered(self, attempt: int, answer: Answer, now_s: float) -> None:
@@ -212,7 +212,9 @@ class HybridCore:
             u.answer = answer
         if u.over_s is not None:
             self._conclude(u, now_s)
-        elif u.answer and not (u.edge and same_words(u.edge.text, answer.text)):
+        elif u.answer and not self._has_edge:
+            # Beside an edge, whose text has started a speculation, it waits for the turn's end:
+            # there it confirms the speculation or redoes it, once.
             shown = replace(self._hypothesis(u, answer), is_final=False)
             self._outcomes.append(Tentative(shown, Side.CLOUD, True))
 

@@ -17,7 +17,6 @@ from agent.asr.hybrid.events import (
     Final,
     Mode,
     Side,
-    Tentative,
 )
 from agent.asr.hybrid.health import CloudHealth
 from agent.asr.hybrid.patience import LONGEST_S
@@ -75,19 +74,19 @@ def test_the_cloud_answers_in_the_pause_and_the_final_waits_for_nothing():
     scene = Scene()
     scene.says(1, 0.0, 1.0)
     assert scene.orders == [Begin(1, 1), Ask(1)]
-    scene.do("answered", 1, Answer("Cloud text."), 1.2)
-    assert scene.of(Tentative)[-1].hypothesis.text == "Cloud text."
+    assert scene.do("answered", 1, Answer("Cloud text."), 1.2) == []
     assert scene.core.due_s is None
     (final,) = scene.do("finish", 1.35)
     assert (final.hypothesis.text, final.side) == ("Cloud text.", Side.CLOUD)
     assert final.hypothesis.is_final
 
 
-def test_a_cloud_that_agrees_leaves_the_speculated_text_alone():
-    scene = Scene()
+def test_before_the_turns_end_only_a_cloud_without_an_edge_is_shown():
+    scene = Scene(HybridSettings(mode=Mode.CLOUD))
     scene.says(1, 0.0, 1.0)
-    scene.do("edge_said", heard_by_edge(1, "Hello there", 2 * RATE, final=False), 1.1)
-    assert scene.do("answered", 1, Answer("hello, there."), 1.2) == []
+    (shown,) = scene.do("answered", 1, Answer("Hello there."), 1.2)
+    assert (shown.hypothesis.text, shown.is_complete) == ("Hello there.", True)
+    assert not shown.hypothesis.is_final
 
 
 def test_speech_after_the_question_voids_it_and_the_next_attempt_hears_it_all():

@@ -1,0 +1,115 @@
+"""Two recognisers in a whole conversation, on virtual time."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from agent.asr.cloud.client import CloudLostError
+from agent.asr.cloud.cloud import Cloud
+from agent.asr.hybrid.breaker import BreakerSettings
+from agent.asr.hybrid.core import HybridSettings
+from agent.asr.hybrid.events import Answer, Mode
+from agent.asr.hybrid.health import CloudHealth
+from agent.asr.hybrid.recogniser import Sides
+from tests.scenarios.fakes import ScriptedRecogniser
+from tests.scenarios.scripted import ScriptedCall
+
+
+@dataclass
+class ScriptedCloud:
+    """In the service's place: what it answers to each question, and how long after it."""
+
+    answers: list[tuple[float, str | None]]
+    asked: list[float] = field(default_factory=list)
+
+    async def transcribe(self, feed):
+        heard = 0
+        while await feed.wait(heard):
+            heard += len(feed.read(heard))
+        self.asked.append(heard / 16_000)
+        latency_s, text = self.answers.pop(0) if self.answers else (0.1, "")
+        await asyncio.sleep(latency_s)
+        if text is None:
+            raise CloudLostError("the connection broke")
+        return Answer(text)
+
+    async def close(self):
+        pass
+
+
+def hybrid_call(*answers: tuple[float, str | None]) -> ScriptedCall:
+    call = ScriptedCall()
+    # Left or not, the cloud is not probed here: a probe outlives the session, as it should.
+    health = CloudHealth(BreakerSettings(failures=99, bad_share=2.0))
+    cloud = Cloud(lambda: ScriptedCloud(list(answers)), health)
+    call.ears["recogniser"] = lambda: Sides(
+        ScriptedRecogniser(call._words), cloud, HybridSettings(Mode.PREFER_CLOUD)
+    )
+    return call
+
+
+def users(outcome) -> list[str]:
+    return [message["content"] for message in outcome.history if message["role"] == "user"]
+
+
+def test_the_clouds_text_is_answered_where_it_differs() -> None:
+    spoken = []
+    for answers in ([], [(0.05, "what is the capital of France?")]):
+        call = hybrid_call(*answers) if answers else ScriptedCall()
+        call.user_says("what is the capital of prance?", start_s=0.5, end_s=2.0)
+        # Each withdrawn draft has taken a line.
+        for _ in range(4):
+            call.agent_says("Paris.")
+        outcome = call.run(lasting_s=6.0)
+        spoken.append((users(outcome), outcome.agent_speaks_at()[0][0]))
+    (edge_text, edge_s), (text, at_s) = spoken
+    assert edge_text == ["what is the capital of prance?"]
+    assert text == ["what is the capital of France?"]
+    # What was prepared for the edge's text is made anew, unheard: 0.1 s to the first token.
+    assert at_s - edge_s < 0.2
+
+
+def test_a_cloud_that_agrees_confirms_what_was_prepared() -> None:
+    call = hybrid_call((0.05, "What is the capital of France"))
+    call.user_says("what is the capital of France?", start_s=0.5, end_s=2.0)
+    call.agent_says("Paris.")
+    outcome = call.run(lasting_s=6.0)
+    assert len(outcome.asked) == 1
+    assert outcome.history[-1]["content"] == "Paris."
+
+
+def test_a_late_text_is_a_correction_and_no_second_turn() -> None:
+    call = hybrid_call((2.0, "book a fable for two."))
+    call.user_says("book a table for two.", start_s=0.5, end_s=2.0)
+    call.agent_says("Done.")
+    outcome = call.run(lasting_s=8.0)
+    events = [event for _, event in outcome.messages if event["type"] == "correction"]
+    assert events == [
+        {
+            "type": "correction",
+            "text": "book a fable for two.",
+            "replaced": "book a table for two.",
+        }
+    ]
+    assert len(users(outcome)) == 1
+    assert len(outcome.turns) == 2
+
+
+def test_speech_while_a_final_is_awaited_is_the_next_utterance() -> None:
+    # The first answer never comes in time; the user goes on 0.1 s after the turn was decided.
+    call = hybrid_call((2.5, "first."), (0.05, "second."))
+    call.user_says("what is the time?", start_s=0.5, end_s=2.0)
+    call.user_says("and the date please?", start_s=2.40, end_s=3.6)
+    for _ in range(6):
+        call.agent_says("Noon.")
+    outcome = call.run(lasting_s=9.0)
+    assert " ".join(users(outcome)).count("what is the time?") == 1
+    assert any("second." in text or "date" in text for text in users(outcome))
+
+
+def test_a_cloud_that_breaks_in_every_turn_is_left_and_nobody_notices() -> None:
+    call = hybrid_call(*[(0.0, None)] * 12)
+    for turn in range(3):
+        call.user_says(f"question number {turn}?", start_s=1 + 4 * turn, end_s=2 + 4 * turn)
+        call.agent_says("Answer.")
+    outcome = call.run(lasting_s=14.0)
+    assert users(outcome) == [f"question number {turn}?" for turn in range(3)]
