@@ -213,6 +213,10 @@ class PhoneSettings(_Section):
     """Directory of recordings. Unset, nothing is ever recorded."""
     record_all: bool = False
     """Record every call from its start: only where callers are told before they are connected."""
+    detect_machines: bool = False
+    """On calls we make, find out first whether a person answers, and speak to no machine."""
+    voicemail: str = ""
+    """What a machine is told after its beep. Empty: nothing, we hang up."""
     twilio: TwilioSettings | None = None
     telnyx: TelnyxSettings | None = None
     plivo: PlivoSettings | None = None

@@ -12,7 +12,7 @@ from agent.agent import Agent
 from agent.errors import RetryError
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
-from agent.server.watch import CallWatch
+from agent.server.watch import CallWatch, meets
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.phone.call import Call
@@ -93,7 +93,7 @@ class Sessions:
             all_events=False,
         )
         session = self._admit(transport, channel, call)
-        watch = CallWatch(session, call, self.settings.phone.ladder)
+        watch = CallWatch(session, call, self.settings.phone)
         session.worker.add_observer(watch)
         call.bind(finish=session.end, on_key=watch.key)
         watching = asyncio.create_task(watch.run(), name=f"watch-{session.id}")
@@ -172,16 +172,18 @@ class Sessions:
             caller=(call.facts.caller or "") if call else "",
             transfer=call.transfer if call else None,
         )
-        self._follow(session, transport)
+        greets = call is None or not meets(call, self.settings.phone)
+        self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
         self._running[session] = task
         task.add_done_callback(lambda done: self._forget(session, done))
         return session
 
-    def _follow(self, session: VoiceSession, transport: BaseTransport) -> None:
+    def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
         async def on_client_connected(*_: object) -> None:
             await session.worker.queue_frame(ClientEventFrame(event=session.ready_event()))
-            await session.greet()
+            if greets:
+                await session.greet()
 
         async def on_client_disconnected(*_: object) -> None:
             await session.cancel()

@@ -144,7 +144,7 @@ class Caller:
             return "/phone/genesys/stream"
         return await ordered_stream(self.server_url, self.side)
 
-    async def ask(self, speech: Int16Array, patience_s: float = 45.0) -> Int16Array:
+    async def ask(self, speech: Int16Array, patience_s: float = 90.0) -> Int16Array:
         """Say something, 16 kHz, and give back what was heard, 16 kHz, until it is over."""
         path = await self.path()
         url = self.server_url.replace("http", "ws").rstrip("/") + path

@@ -4,6 +4,7 @@ The providers are played from their documentation (`tests/core/phone/providers.p
 """
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -49,15 +50,16 @@ def server():
     ids=lambda sides: "-".join(side.name for side in sides),
 )
 async def test_two_callers_at_once_are_answered_each_with_its_own(server, sides):
-    asked = {"France": "paris", "Italy": "rome"}
+    # Either word shows whose answer it is; a small model does not always name both.
+    asked = {"France": {"paris", "france"}, "Italy": {"rome", "italy"}}
     callers = [
         Caller(side(), server.url).ask(dialogue(0.4, f"What is the capital of {country}?"))
         for side, country in zip(sides, asked, strict=True)
     ]
     for heard, own in zip(await asyncio.gather(*callers), asked.values(), strict=True):
-        words = understood(heard).lower()
-        assert own in words
-        assert not any(other in words for other in asked.values() if other != own)
+        words = set(re.findall("[a-z]+", understood(heard).lower()))
+        assert words & own
+        assert not any(words & other for other in asked.values() if other is not own)
     assert CALLER[1:] not in server.log()
 
 
