@@ -70,7 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--out", type=Path, help="write the agent's speech to this wav file")
     replay.add_argument("--json", action="store_true", help="print one record per turn as JSON")
     replay.add_argument("--greet", action="store_true", help="let the agent speak first")
+    replay.add_argument(
+        "--live", action="store_true", help="at the pace of speech, to see how long the work takes"
+    )
     replay.set_defaults(command=_replay)
+
+    explain = commands.add_parser("explain", help="draw why each turn of a recording was decided")
+    explain.add_argument("recording", type=Path, help="audio file; any rate, any channels")
+    explain.add_argument("--turn", type=int, help="draw this turn only; all if none is named")
+    explain.add_argument("--out", type=Path, required=True, help="write the picture here, as SVG")
+    explain.set_defaults(command=_explain)
 
     asr_server = commands.add_parser(
         "asr-server", help="serve recognition to other machines", add_help=False
@@ -124,15 +133,20 @@ def _talk(options: argparse.Namespace, settings: Settings) -> int:
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
     from agent.replay import replay
 
-    return asyncio.run(
-        replay(
-            settings,
-            options.recording,
-            out=options.out,
-            as_json=options.json,
-            greet=options.greet,
-        )
+    return replay(
+        settings,
+        options.recording,
+        out=options.out,
+        as_json=options.json,
+        greet=options.greet,
+        live=options.live,
     )
+
+
+def _explain(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.explain import explain
+
+    return explain(settings, options.recording, options.out, options.turn)
 
 
 def _asr_server(options: argparse.Namespace, _settings: Settings) -> int:

@@ -1,8 +1,11 @@
-"""`duplex replay`: a recording through the whole pipeline, in the time it takes to say it."""
+"""`duplex replay`: a recording through the whole pipeline."""
 
 import asyncio
 import json
 import wave
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,12 @@ from agent.audio.chunk import Float32Array, Int16Array, samples, to_int16
 from agent.audio.resample import resample
 from agent.errors import AudioFormatError
 from agent.llm.prompt import system_prompt
+from agent.observe.record import TurnRecorder
 from agent.runtimes import Runtimes
 from agent.session import Channel, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
+from agent.virtual_time import VirtualLoop
 
 _RATE = 16_000
 _OUT_RATE = 24_000
@@ -28,8 +33,31 @@ _QUIET_S = 3.0
 """Rest that ends the conversation: longer than the longest silence that ends a turn."""
 
 
-async def replay(
-    settings: Settings, recording: Path, *, out: Path | None, as_json: bool, greet: bool
+_SEED = 1
+"""So that the language model gives the same answers, where the settings name no seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What became of a recording.
+
+    Attributes:
+        recorder: The session's records.
+        agent: What the agent said, 24 kHz mono int16, on the time line of the recording.
+    """
+
+    recorder: TurnRecorder
+    agent: Int16Array
+
+
+def replay(
+    settings: Settings,
+    recording: Path,
+    *,
+    out: Path | None,
+    as_json: bool,
+    greet: bool,
+    live: bool = False,
 ) -> int:
     """Play `recording` to the agent and report its turns.
 
@@ -39,30 +67,72 @@ async def replay(
     Raises:
         AudioFormatError: Not an audio file.
     """
-    pcm = read(recording)
+    outcome = run(settings, read(recording), greet=greet, live=live)
+    if out:
+        _write(out, outcome.agent)
+    _print(outcome.recorder, as_json=as_json)
+    return 0
+
+
+def run(
+    settings: Settings,
+    pcm: Int16Array,
+    *,
+    greet: bool = False,
+    live: bool = False,
+    watch: Callable[[TurnRecorder], None] = lambda recorder: None,
+) -> Replay:
+    """Put audio through the pipeline.
+
+    Args:
+        settings: Every knob.
+        pcm: 16 kHz mono int16, shape (n,).
+        greet: Whether the agent speaks first.
+        live: At the pace of speech, so that the stages say how long the work takes. Otherwise work
+            takes no time: the same audio gives the same decisions on any machine.
+        watch: Told of the session's recorder before the first sample.
+    """
+    if live:
+        return asyncio.run(_replay(settings, pcm, greet, watch, nullcontext()))
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        if settings.llm.seed is None:
+            llm = settings.llm.model_copy(update={"seed": _SEED})
+            settings = settings.model_copy(update={"llm": llm})
+        return runner.run(_replay(settings, pcm, greet, watch, loop.virtual()))
+
+
+async def _replay(
+    settings: Settings,
+    pcm: Int16Array,
+    greet: bool,
+    watch: Callable[[TurnRecorder], None],
+    pace: AbstractContextManager[None],
+) -> Replay:
     runtimes = Runtimes(settings)
     try:
         models = await runtimes.load()
         transport = MemoryTransport(_RATE)
-        session = VoiceSession(
-            settings,
-            models,
-            transport,
-            Channel("replay", _OUT_RATE, delay_s=0.0),
-            system_prompt=system_prompt(settings.agent.instructions),
-        )
-        task = asyncio.create_task(session.run())
-        await transport.input().ready.wait()
-        if greet:
-            await session.greet()
-        await _play(pcm, transport, session)
-        await close(session, task, drain_s=1.0)
+        with pace:
+            session = VoiceSession(
+                settings,
+                models,
+                transport,
+                Channel("replay", _OUT_RATE, delay_s=0.0),
+                system_prompt=system_prompt(settings.agent.instructions),
+                clock=asyncio.get_running_loop().time,
+            )
+            watch(session.recorder)
+            task = asyncio.create_task(session.run())
+            await transport.input().ready.wait()
+            if greet:
+                await session.greet()
+            await _play(pcm, transport, session)
+            await close(session, task, drain_s=1.0)
     finally:
         await runtimes.close()
-    if out:
-        _write(out, transport.output().recording())
-    _print(session, as_json=as_json)
-    return 0
+    return Replay(session.recorder, transport.output().recording())
 
 
 def read(path: Path) -> Int16Array:
@@ -109,10 +179,11 @@ def _write(path: Path, pcm: Int16Array) -> None:
         file.writeframes(pcm.tobytes())
 
 
-def _print(session: VoiceSession, *, as_json: bool) -> None:
-    turns = [turn.as_json() for turn in session.recorder.turns if turn.turn or turn.answered]
+def _print(recorder: TurnRecorder, *, as_json: bool) -> None:
+    turns = [turn.as_json() for turn in recorder.turns if turn.turn or turn.answered]
     if as_json:
-        print(json.dumps({"turns": turns}, ensure_ascii=False, indent=2))
+        record = {"turns": turns, "decisions": list(recorder.decisions)}
+        print(json.dumps(record, ensure_ascii=False, indent=2))
         return
     for turn in turns:
         latency = turn["stages"].get("voice_to_voice_s")

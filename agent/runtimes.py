@@ -206,7 +206,8 @@ class Runtimes:
 
     def _sampling(self) -> dict[str, Any]:
         llm = self._settings.llm
-        return asdict(Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens))
+        sampling = asdict(Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens))
+        return sampling if llm.seed is None else sampling | {"seed": llm.seed}
 
     def _patience(self) -> FallbackSettings:
         return FallbackSettings(first_token_s=self._settings.llm.first_token_s)

@@ -1,10 +1,12 @@
 """One record per turn: what was heard, what was answered, and when each stage began and ended."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import seconds
 
 Clock = Callable[[], float]
@@ -22,6 +24,9 @@ STAGES = (
 )
 """Marks of a turn in the order they usually come. All are seconds since the session began;
 ``speech_end`` is when the last sample of the user's speech arrived."""
+
+_DECISIONS_KEPT = 4096
+"""The last hours of a session; it may run for days."""
 
 _OF_THE_ANSWER = ("first_token", "first_clause", "first_speech")
 
@@ -76,6 +81,25 @@ class TurnRecord:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class HopRecord:
+    """What was known and weighed at one hop.
+
+    Attributes:
+        at_sample: Just after it, on the media clock (16 kHz).
+        probability: The speech posterior.
+        floor: Who held the floor.
+        log_odds: That the user's turn has ended; None while nothing was judged.
+        commit: Log-odds at which it would have been answered.
+    """
+
+    at_sample: int
+    probability: float
+    floor: str
+    log_odds: float | None = None
+    commit: float | None = None
+
+
 class TurnRecorder:
     """Collects the marks of a session's turns from the processors that pass them."""
 
@@ -84,6 +108,12 @@ class TurnRecorder:
         self._origin = clock()
         self._anchor: tuple[int, float] | None = None
         self.turns: list[TurnRecord] = [TurnRecord(turn=0)]
+        self.decisions: deque[dict[str, Any]] = deque(maxlen=_DECISIONS_KEPT)
+        """About the floor, as sent to the client: when, what, why, and on what figures."""
+        self.watch_hops: Callable[[HopRecord], None] | None = None
+        """Told of every hop, for those who draw or store what was weighed."""
+        self.watch_words: Callable[[Hypothesis], None] | None = None
+        """Told of every hypothesis."""
         self._draft: dict[str, float] = {}
 
     @property

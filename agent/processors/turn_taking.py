@@ -16,7 +16,7 @@ from pipecat.utils.time import time_now_iso8601
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import SAMPLE_RATE, samples
 from agent.audio.ring import PreRoll
-from agent.observe.record import TurnRecorder
+from agent.observe.record import HopRecord, TurnRecorder
 from agent.processors.frames import (
     AgentSpeechFrame,
     ClientEventFrame,
@@ -32,6 +32,7 @@ from agent.turns.events import (
     DecisionKind,
     Evidence,
     Expectation,
+    Explains,
     Heard,
     Prosody,
     SpeechProbability,
@@ -46,6 +47,9 @@ silence grows, so asking once is not enough."""
 
 _SCORE_UNTIL = samples(1.6)
 """Past this much silence another score has nothing new to hear."""
+
+_EVIDENCE_EVERY = samples(0.128)
+"""For the page: eight a second while a silence is judged."""
 
 _CLOSING = {
     DecisionKind.COMMIT,
@@ -88,6 +92,7 @@ class TurnTaking(FrameProcessor):
         self._speech_start: int | None = None
         self._silent_since = 0
         self._next_score: int | None = None
+        self._next_evidence = 0
         self._scoring: asyncio.Task[None] | None = None
         self._hypothesis: Hypothesis | None = None
         self._committed: Decision | None = None
@@ -129,6 +134,7 @@ class TurnTaking(FrameProcessor):
         await self._tell(
             SpeechProbability(self._clock, frame.probability, frame.level_dbfs, frame.echo_dbfs)
         )
+        await self._explain(frame.probability)
         is_speaking = self._policy.user_is_speaking
         if is_speaking != was_speaking:
             await self._on_floor_change(is_speaking)
@@ -136,6 +142,27 @@ class TurnTaking(FrameProcessor):
             self._score_prosody()
         if self._committed and self._clock - self._committed.at_sample > _FINAL_WITHIN:
             await self._on_final(self._hypothesis)
+
+    async def _explain(self, probability: float) -> None:
+        """Show what is being weighed, to those who look."""
+        if not isinstance(self._policy, Explains):
+            return
+        judgement = self._policy.judgement
+        if watch := self._recorder.watch_hops:
+            known = (judgement.log_odds, judgement.commit) if judgement else (None, None)
+            watch(HopRecord(self._clock, probability, self._policy.floor.value, *known))
+        if judgement is None or self._clock < self._next_evidence:
+            return
+        self._next_evidence = self._clock + _EVIDENCE_EVERY
+        event: dict[str, object] = {
+            "type": "evidence",
+            "at_s": round(self._clock / SAMPLE_RATE, 3),
+            "log_odds": round(judgement.log_odds, 2),
+            "speculate_at": round(judgement.speculate, 2),
+            "commit_at": round(judgement.commit, 2),
+            "terms": {name: round(term, 2) for name, term in judgement.terms.items()},
+        }
+        await self.push_frame(ClientEventFrame(event=event))
 
     async def _on_floor_change(self, is_speaking: bool) -> None:
         self._silent_since = self._clock
@@ -155,6 +182,8 @@ class TurnTaking(FrameProcessor):
         await self._show_floor()
 
     async def _on_hypothesis(self, hypothesis: Hypothesis) -> None:
+        if watch := self._recorder.watch_words:
+            watch(hypothesis)
         if hypothesis.is_final:
             await self._on_final(hypothesis)
             return
@@ -187,6 +216,7 @@ class TurnTaking(FrameProcessor):
             "reason": decision.reason,
             "evidence": decision.evidence,
         }
+        self._recorder.decisions.append(event)
         await self.push_frame(ClientEventFrame(event=event))
         if decision.kind is DecisionKind.SPECULATE:
             self._recorder.draft("speculated")

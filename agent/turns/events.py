@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.asr.hypothesis import Hypothesis
+from agent.turns.ending import Judgement
+from agent.turns.floor import Floor
 
 
 class DecisionKind(Enum):
@@ -154,4 +156,19 @@ class TurnPolicy(Protocol):
 
     def push(self, evidence: Evidence) -> list[Decision]:
         """Take one piece of evidence; return what follows from it, in order."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A policy that can be asked what it thinks. Optional: for the page, records and pictures."""
+
+    @property
+    def floor(self) -> Floor:
+        """Who holds the floor."""
+        ...
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What is known of the end of the user's turn; None while there is nothing to judge."""
         ...

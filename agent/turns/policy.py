@@ -126,6 +126,13 @@ class FusedPolicy:
         return self._floor
 
     @property
+    def judgement(self) -> Judgement | None:
+        """What is known of the end of the user's turn; None while there is nothing to judge."""
+        if self._floor is not Floor.USER or self.user_is_speaking or self._hypothesis is None:
+            return None
+        return self._ending.judge(self._silence_s)
+
+    @property
     def user_is_speaking(self) -> bool:
         """Whether the user's speech is confirmed and has not stopped."""
         return self._speech.is_speech

@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "llm": {"models"},
     "turns": {"audio", "vad", "asr"},
     "playout": {"audio", "tts"},
-    "observe": {"audio"},
+    "observe": {"audio", "asr"},
     "transports": {"audio"},
-    "processors": {*STAGES, "observe", "agent", "conversation", "tools"},
+    "processors": {*STAGES, "observe", "agent", "conversation", "tools", "values"},
 }
 
 

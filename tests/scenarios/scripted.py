@@ -15,6 +15,7 @@ from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
 from agent.turns.ending import EndOfTurn
 from agent.turns.policy import FusedPolicy
+from agent.virtual_time import VirtualLoop
 from tests.scenarios.fakes import (
     VOICE_RATE,
     FixedProsody,
@@ -24,7 +25,6 @@ from tests.scenarios.fakes import (
     SteadyVoice,
     speech_like,
 )
-from tests.scenarios.virtual import VirtualLoop
 from tests.weights import KNOWN
 
 PACKET = samples(0.02)
@@ -100,7 +100,8 @@ class ScriptedCall:
     def run(self, lasting_s: float, *, greet: bool = False) -> Outcome:
         loop = VirtualLoop()
         try:
-            return loop.run_until_complete(self._run(lasting_s, greet))
+            with loop.virtual():
+                return loop.run_until_complete(self._run(lasting_s, greet))
         finally:
             leaked = [task for task in asyncio.all_tasks(loop) if not task.done()]
             loop.close()

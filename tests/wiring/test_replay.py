@@ -47,3 +47,23 @@ def test_every_stage_says_when_it_was(replayed):
     assert {"recognised", "first_token", "first_clause", "first_speech"} <= marks.keys()
     assert first["speech_start_sample"] < first["speech_end_sample"]
     assert first["decision"]["kind"] == "COMMIT"
+
+
+def test_the_same_audio_gives_the_same_decisions_and_a_picture_of_them(tmp_path):
+    question = write(tmp_path / "in.wav", dialogue(0.5, "What is the capital of France?", 1.0))
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "agent", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    once, again = (json.loads(run("replay", question, "--json")) for _ in range(2))
+    assert once == again
+    assert {"SPECULATE", "COMMIT"} <= {decision["kind"] for decision in once["decisions"]}
+    assert all(decision["reason"] for decision in once["decisions"])
+
+    picture = tmp_path / "turn.svg"
+    listed = run("explain", question, "--turn", "1", "--out", picture)
+    assert "COMMIT" in listed
+    assert ">capital<" in picture.read_text() and "COMMIT" in picture.read_text()

@@ -113,9 +113,9 @@ class PhoneCall:
 
     def run(self, lasting_s: float, *, greet: bool = False, hang_up: bool = False) -> CallOutcome:
         loop = VirtualLoop()
-        loop.begin()
         try:
-            return loop.run_until_complete(self._run(lasting_s, greet, hang_up))
+            with loop.virtual():
+                return loop.run_until_complete(self._run(lasting_s, greet, hang_up))
         finally:
             leaked = [task for task in asyncio.all_tasks(loop) if not task.done()]
             loop.close()
