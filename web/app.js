@@ -161,6 +161,7 @@ class Page {
   receive(event) {
     if (event.type === "transcript") this.transcript.show(event, this.session.epoch);
     else if (event.type === "posterior") this.lanes.posterior(event);
+    else if (event.type === "evidence") this.lanes.evidence(event);
     else if (event.type === "turn") this.latency.show(event);
     else if (event.type === "error") this.showError(event);
     else if (event.type === "decision") {

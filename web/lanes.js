@@ -1,10 +1,12 @@
 /**
  * Who holds the floor, drawn over the last seconds: a lane per side, the probability of speech
- * above the user's, and the decisions as ticks. The state in words is the canvas' label.
+ * above the user's, in silences the probability that the turn has ended (dotted) against the height
+ * at which it is answered, and the decisions as ticks. The state in words is the canvas' label.
  *
  * @typedef {import("./types.js").FloorEvent} FloorEvent
  * @typedef {import("./types.js").PosteriorEvent} PosteriorEvent
  * @typedef {import("./types.js").DecisionEvent} DecisionEvent
+ * @typedef {import("./types.js").EvidenceEvent} EvidenceEvent
  * @typedef {{from_s: number, state: string}} Span  Until the next span begins.
  */
 
@@ -28,6 +30,9 @@ const LABELS = /** @type {Record<string, string>} */ ({
   HOLD: "hold",
   BARGE_IN: "barge-in",
   BACKCHANNEL: "backchannel",
+  DUCK: "duck",
+  PAUSE: "pause",
+  REPEAT: "repeat",
 });
 
 export class Lanes {
@@ -44,6 +49,8 @@ export class Lanes {
     this._posterior = [];
     /** @type {{at_s: number, kind: string}[]} */
     this._decisions = [];
+    /** @type {{at_s: number, ended: number, commit: number}[]} */
+    this._evidence = [];
     /** Server's clock minus this page's, in seconds. */
     this._offset_s = -Infinity;
     new ResizeObserver(() => this.draw()).observe(canvas);
@@ -56,6 +63,7 @@ export class Lanes {
     this._spans = { user: [], agent: [] };
     this._posterior = [];
     this._decisions = [];
+    this._evidence = [];
     this._offset_s = -Infinity;
   }
 
@@ -76,6 +84,14 @@ export class Lanes {
     this._sync(event.at_s);
     const oldest = event.at_s - KEEP_S;
     while (this._posterior[0]?.at_s < oldest) this._posterior.shift();
+  }
+
+  /** @param {EvidenceEvent} event */
+  evidence(event) {
+    this._sync(event.at_s);
+    const ended = probability(event.log_odds);
+    this._evidence.push({ at_s: event.at_s, ended, commit: probability(event.commit_at) });
+    while (this._evidence[0].at_s < event.at_s - KEEP_S) this._evidence.shift();
   }
 
   /** @param {DecisionEvent} event */
@@ -139,6 +155,7 @@ export class Lanes {
     c.rect(LABEL_PX, 0, width - LABEL_PX, height);
     c.clip();
     this._drawPosterior(x, colour);
+    this._drawEvidence(x, colour);
     const userBand = USER_TOP + CURVE_PX + 4;
     this._drawSpans(this._spans.user, userBand, end_s, x, colour("user"));
     this._drawSpans(this._spans.agent, AGENT_TOP, end_s, x, colour("agent"));
@@ -186,6 +203,20 @@ export class Lanes {
     c.fillStyle = colour("user");
     c.fill();
     c.globalAlpha = 1;
+  }
+
+  /** @param {(at_s: number) => number} x @param {(name: string) => string} colour */
+  _drawEvidence(x, colour) {
+    const c = this._context;
+    const base = USER_TOP + CURVE_PX;
+    for (const { at_s, ended, commit } of this._evidence) {
+      c.fillStyle = colour("quiet");
+      c.fillRect(x(at_s) - 5, base - commit * (CURVE_PX - 3), 10, 1);
+      c.fillStyle = colour("ink");
+      c.beginPath();
+      c.arc(x(at_s), base - ended * (CURVE_PX - 3), 2, 0, 2 * Math.PI);
+      c.fill();
+    }
   }
 
   /**
@@ -238,6 +269,11 @@ export class Lanes {
     }
     c.textAlign = "left";
   }
+}
+
+/** @param {number} logOdds */
+function probability(logOdds) {
+  return 1 / (1 + Math.exp(-logOdds));
 }
 
 /** @param {Span[]} spans @param {number} from_s @param {string} state */

@@ -12,13 +12,17 @@
  * @typedef {{type: "floor", user: UserFloor, agent: AgentFloor, at_s: number}} FloorEvent
  * @typedef {{type: "posterior", at_s: number, hop_s: number, p: number[]}} PosteriorEvent
  *   Probability of speech, one value per hop; the last hop ends at `at_s`.
- * @typedef {{type: "decision", kind: string, at_s: number, reason: string}} DecisionEvent
+ * @typedef {{type: "decision", kind: string, at_s: number, reason: string,
+ *   evidence?: Record<string, number | string>}} DecisionEvent
+ * @typedef {{type: "evidence", at_s: number, log_odds: number, speculate_at: number,
+ *   commit_at: number, terms: Record<string, number>}} EvidenceEvent
+ *   What is known, in a silence, of the end of the user's turn: natural log-odds.
  * @typedef {{type: "turn", turn: number, stages: Record<string, number | null>}} TurnEvent
  *   When each stage was reached, in seconds after the user's last sound.
  * @typedef {{type: "clear"}} ClearEvent  Drop agent audio that has not been played.
  * @typedef {{type: "error", message: string, fix?: string}} ErrorEvent
- * @typedef {ReadyEvent | TranscriptEvent | FloorEvent | PosteriorEvent | DecisionEvent | TurnEvent
- *   | ClearEvent | ErrorEvent} ServerEvent
+ * @typedef {ReadyEvent | TranscriptEvent | FloorEvent | PosteriorEvent | DecisionEvent | EvidenceEvent
+ *   | TurnEvent | ClearEvent | ErrorEvent} ServerEvent
  *
  * @typedef {{type: "text", text: string} | {type: "interrupt"} | {type: "mute", muted: boolean}
  *   | {type: "push_to_talk", down: boolean} | {type: "played", samples: number, cleared: boolean}}
