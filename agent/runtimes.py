@@ -197,7 +197,7 @@ class Runtimes:
             request = replace(
                 request,
                 extra_body=embedded_extra(slot),
-                warm=lambda messages: warmer.warm(messages, slot=slot),
+                warm=lambda messages, tools: warmer.warm(messages, tools, slot=slot),
                 window=ConversationWindow(_MOST_TOKENS, _KEPT_TOKENS),
                 is_embedded=True,
                 on_closed=lambda: server.slots.give_back(slot),

@@ -19,8 +19,9 @@ from openai.types.chat.chat_completion_chunk import (
 )
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
+from pipecat.frames.frames import Frame, LLMSetToolsFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
 
 from agent.errors import RetryError
@@ -34,7 +35,7 @@ from agent.processors.frames import LanguageFailureFrame
 _REST_S = 30.0
 """How long a server that was late or failed is passed over while another answers."""
 
-Warm = Callable[[list[dict[str, str]]], Awaitable[object]]
+Warm = Callable[[list[dict[str, Any]], list[Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class LanguageRequest:
         endpoint: The server.
         sampling: Standard request parameters, such as temperature.
         extra_body: What only this kind of server knows, such as a cache slot.
-        warm: Reads messages into the session's cache; None where that would cost money.
+        warm: Reads messages and tools into the session's cache; None where that costs money.
         window: Of the conversation; None where the context is large.
         is_embedded: Whether the server is our own child.
         on_closed: Gives back what the session had leased.
@@ -95,7 +96,17 @@ class Language(Drafting, OpenAILLMService):
         """Have the system prompt read while the greeting is spoken."""
         await super().setup(setup)
         if self._request.warm:
-            self._warming = self.create_task(self._warm(self._request.warm))
+            self._warming = self.create_task(self._warm(self._request.warm, []))
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Have tools read, too, as soon as they are known: they stand before the conversation."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMSetToolsFrame) and isinstance(frame.tools, ToolsSchema):
+            self._sync_registered_tool_handlers(frame.tools)
+            if self._request.warm and self._warming:
+                await self.cancel_task(self._warming)
+                tools = self.get_llm_adapter().to_provider_tools_format(frame.tools)
+                self._warming = self.create_task(self._warm(self._request.warm, list(tools)))
 
     async def cleanup(self) -> None:
         """Close the client and give back the lease, once."""
@@ -168,9 +179,13 @@ class Language(Drafting, OpenAILLMService):
             messages=list(messages[first:]), tools=context.tools, tool_choice=context.tool_choice
         )
 
-    async def _warm(self, warm: Warm) -> None:
+    def _has_async_tools(self) -> bool:
+        # Pipecat then adds a page to the prompt, which the small model reads slowly and in vain.
+        return not self._request.is_embedded and super()._has_async_tools()
+
+    async def _warm(self, warm: Warm, tools: list[Any]) -> None:
         try:
-            await warm([{"role": "system", "content": self._prompt}])
+            await warm([{"role": "system", "content": self._prompt}], tools)
         except RetryError as error:
             logger.debug("{}", error)
 
