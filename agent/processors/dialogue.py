@@ -13,7 +13,9 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMContextFrame,
+    LLMSetToolsFrame,
     LLMUpdateSettingsFrame,
+    StartFrame,
     SystemFrame,
     TTSSpeakFrame,
 )
@@ -102,6 +104,8 @@ class Dialogue(FrameProcessor):
                 self._user_speaks = user == "speaking"
                 self._reset_patience()
         await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame) and self._agent.tools:
+            await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
         if isinstance(frame, SystemFrame) and direction is FrameDirection.DOWNSTREAM:
             self._on_verdict(frame)
 
