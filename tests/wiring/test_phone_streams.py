@@ -87,7 +87,7 @@ def test_an_interrupted_answer_is_remembered_as_far_as_it_was_heard(side):
 
 @pytest.mark.parametrize("network_s", [0.0, 0.05, 0.3])
 def test_the_farewell_is_heard_to_its_end(network_s):
-    count = int(os.environ.get("DUPLEX_PHONE_FAREWELLS", "8"))
+    count = int(os.environ.get("DUPLEX_PHONE_FAREWELLS", "4"))
     chance = random.Random(5)
     for number in range(count):
         side = SIDES[number % len(SIDES)]
