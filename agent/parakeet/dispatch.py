@@ -152,22 +152,22 @@ class Dispatcher:
         if header["is"] != "batch":
             return
         running = self._running.pop(device.number)
-        results = [wire.result_from(result) for result in header["results"]]
-        if running.number != header["id"] or len(results) != len(running.jobs):
+        if running.number != header["id"] or len(header["results"]) != len(running.jobs):
             raise wire.WireError(f"batch {running.number} was answered as {header['id']}")
         self._admission.finished(device.number, header["seconds"])
+        if header["out_of_memory"]:
+            self._metrics.out_of_memory.inc(header["out_of_memory"])
+            self._trials[device.number].failed(asyncio.get_running_loop().time())
+        # The device works on while the answers go out.
+        self._pump()
         self._metrics.batch(
             size=len(running.jobs),
             padded_s=padded_s(running.jobs),
             seconds=header["seconds"],
             stages_s=header["stages_s"],
         )
-        if header["out_of_memory"]:
-            self._metrics.out_of_memory.inc(header["out_of_memory"])
-            self._trials[device.number].failed(asyncio.get_running_loop().time())
-        for request, result in zip(running.jobs, results, strict=True):
-            _settle(request, result)
-        self._pump_soon()
+        for request, result in zip(running.jobs, header["results"], strict=True):
+            _settle(request, wire.result_from(result))
 
     def ended(self, device: Device, reason: str) -> None:
         """Let what a dead worker held wait for another one."""

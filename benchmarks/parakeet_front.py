@@ -1,0 +1,249 @@
+"""The recognition service without a model: what the front, the pipe and the batching cost.
+
+    python -m benchmarks.parakeet_front [--requests 500] [--seconds 10]
+
+A fake engine in a real worker process sleeps as long as a device would compute, so what remains is
+the service's own. To be run quiet. Prints one JSON line:
+
+* ``lone``: one request at a time at an engine that costs nothing: inside the process (queue, pipe,
+  worker and back), over HTTP, and over HTTP with the speech guards, whose detector runs here.
+* ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it.
+* ``overload``: arrivals at three times what the engine can do; latency of those let in, against the
+  same engine unloaded, and how fast the others hear that they are not.
+"""
+
+import argparse
+import asyncio
+import io
+import itertools
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import soundfile
+from loguru import logger
+
+from agent.audio.chunk import SAMPLE_RATE, Int16Array
+from agent.parakeet.batching import Priority
+from agent.parakeet.device import WorkerSettings
+from agent.parakeet.dispatch import QueueSettings
+from agent.parakeet.engine import Options
+from agent.parakeet.errors import OverloadedError
+from agent.parakeet.service import Service, ServiceSettings
+from benchmarks.corpus import SENTENCES
+from benchmarks.machine import describe
+
+FACTORY = "agent.parakeet.fake:open_engine"
+
+CLIP_S = 4.0
+
+FIXED_S = 0.02
+
+CLIENTS, MAX_BATCH = 64, 32
+
+OVERLOAD_BATCH = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args()
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
+    print(json.dumps(asyncio.run(measure(options.requests, options.seconds))))
+
+
+async def measure(requests: int, seconds: float) -> dict[str, Any]:
+    return {
+        "benchmark": "parakeet_front",
+        "machine": describe(),
+        "lone": {
+            "service": await lone_in_process(requests),
+            "http": lone_over_http(requests, "--no-guards"),
+            "http_with_guards": lone_over_http(requests),
+        },
+        "batching": await batching(seconds),
+        "overload": await overload(seconds),
+    }
+
+
+async def lone_in_process(requests: int) -> dict[str, float]:
+    """Queue, pipe, worker and back."""
+    pcm = noise(0)
+
+    async def work(service: Service) -> list[float]:
+        return [await timed(service, pcm) for _ in range(requests)]
+
+    return milliseconds(await serving({}, QueueSettings(), work))
+
+
+def lone_over_http(requests: int, *options: str) -> dict[str, float]:
+    """The same through HTTP, as a client on this machine sees it."""
+    data = io.BytesIO()
+    soundfile.write(data, speech(), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    form = {"files": {"file": ("a.wav", data.getvalue())}, "data": {"model": "fake"}}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "agent", "asr-server", "--engine", "fake", "--port", "0"]
+        server = subprocess.Popen(
+            [*command, "--checkpoints", folder, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            with httpx.Client(base_url=url, timeout=60) as http:
+                while http.get("/readyz").status_code != 200:
+                    time.sleep(0.05)
+                took = []
+                for _ in range(requests):
+                    started_s = time.perf_counter()
+                    http.post("/v1/audio/transcriptions", **form).raise_for_status()
+                    took.append(time.perf_counter() - started_s)
+        finally:
+            server.terminate()
+            server.wait()
+    return milliseconds(took)
+
+
+async def batching(seconds: float) -> dict[str, float]:
+    """Closed loop: each client sends its next request when it has its answer."""
+    clips = [noise(number) for number in range(CLIENTS)]
+
+    async def work(service: Service) -> dict[str, float]:
+        end_s = time.perf_counter() + seconds
+        done = itertools.count()
+
+        async def client(pcm: Int16Array) -> None:
+            while time.perf_counter() < end_s:
+                await timed(service, pcm)
+                next(done)
+
+        started_s = time.perf_counter()
+        await asyncio.gather(*map(client, clips))
+        rate = next(done) / (time.perf_counter() - started_s)
+        size = service.metrics.batch_size.collect()[0].samples
+        total = {sample.name: sample.value for sample in size}
+        ideal = MAX_BATCH / FIXED_S
+        return {
+            "clients": CLIENTS,
+            "fixed_ms": FIXED_S * 1000,
+            "max_batch": MAX_BATCH,
+            "requests_per_s": round(rate, 1),
+            "ideal_per_s": ideal,
+            "share_of_ideal": round(rate / ideal, 3),
+            "mean_batch": round(
+                total["parakeet_batch_size_sum"] / total["parakeet_batch_size_count"], 2
+            ),
+        }
+
+    engine = {"fixed_s": FIXED_S, "max_batch": MAX_BATCH}
+    return await serving(engine, QueueSettings(live_wait_s=60.0), work)
+
+
+async def overload(seconds: float) -> dict[str, Any]:
+    """Open loop: arrivals do not wait for answers."""
+    pcm = noise(0, seconds=1.0)
+    rate = 3 * OVERLOAD_BATCH / FIXED_S
+
+    async def work(service: Service) -> dict[str, Any]:
+        unloaded = [await timed(service, pcm) for _ in range(200)]
+        served: list[float] = []
+        refused: list[float] = []
+        retry_after: list[float] = []
+        draw = random.Random(1)
+
+        async def client() -> None:
+            started_s = time.perf_counter()
+            try:
+                served.append(await timed(service, pcm))
+            except OverloadedError as error:
+                refused.append(time.perf_counter() - started_s)
+                retry_after.append(error.retry_after_s or 0.0)
+
+        clock = asyncio.get_running_loop().time
+        next_s = clock()
+        end_s = next_s + seconds
+        async with asyncio.TaskGroup() as group:
+            while next_s < end_s:
+                await asyncio.sleep(max(0.0, next_s - clock()))
+                while next_s <= clock():
+                    group.create_task(client())
+                    next_s += draw.expovariate(rate)
+        return {
+            "arrivals_per_s": rate,
+            "capacity_per_s": OVERLOAD_BATCH / FIXED_S,
+            "unloaded": milliseconds(unloaded),
+            "admitted": milliseconds(served),
+            "admitted_per_s": round(len(served) / seconds, 1),
+            "refused": milliseconds(refused),
+            "refused_without_retry_after": sum(value <= 0 for value in retry_after),
+            "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        }
+
+    engine = {"fixed_s": FIXED_S, "max_batch": OVERLOAD_BATCH}
+    return await serving(engine, QueueSettings(live_wait_s=FIXED_S), work)
+
+
+async def serving(
+    engine: dict[str, Any],
+    queue: QueueSettings,
+    work: Callable[[Service], Awaitable[Any]],
+) -> Any:
+    """Run `work` against a service with one real worker process, without guards."""
+    service = Service(ServiceSettings(workers=(WorkerSettings(FACTORY, engine),), queue=queue))
+    async with service.running():
+        # The first requests wait for the worker and meet cold caches.
+        for number in range(20):
+            await timed(service, noise(number, seconds=0.5))
+        return await work(service)
+
+
+async def timed(service: Service, pcm: Int16Array) -> float:
+    """Seconds for one live utterance."""
+    started_s = time.perf_counter()
+    deadline_s = asyncio.get_running_loop().time() + 60.0
+    await service.recognise(pcm, Options(), Priority.LIVE, deadline_s)
+    return time.perf_counter() - started_s
+
+
+def noise(seed: int, seconds: float = CLIP_S) -> Int16Array:
+    """Audio that is unlike any other seed's."""
+    signal = np.random.default_rng(seed).normal(0.0, 3000.0, round(seconds * SAMPLE_RATE))
+    return np.clip(signal, -32768, 32767).astype(np.int16)
+
+
+def speech() -> Int16Array:
+    """A sentence, for the guards to look at."""
+    from tests.speech import spoken
+
+    return spoken(SENTENCES[0])
+
+
+def milliseconds(took: Sequence[float]) -> dict[str, float]:
+    """Percentiles."""
+    if not took:
+        return {"count": 0}
+    ordered = sorted(took)
+    return {
+        "count": len(ordered),
+        "p50_ms": round(statistics.median(ordered) * 1000, 3),
+        "p95_ms": round(ordered[int(0.95 * len(ordered))] * 1000, 3),
+        "p99_ms": round(ordered[int(0.99 * len(ordered))] * 1000, 3),
+        "max_ms": round(ordered[-1] * 1000, 3),
+    }
+
+
+if __name__ == "__main__":
+    main()
