@@ -40,12 +40,12 @@ class Budget:
 def bytes_per_s(shape: EncoderShape) -> float:
     """Peak of what grows with the audio: the first convolutions, and one block's activations.
 
-    Counted from the operations of NeMo's ConformerEncoder: three copies of the first convolution's
+    Counted from the operations of NeMo's ConformerEncoder: four copies of the first convolution's
     output live at once (half the frames, half the bands), and in a block the feed-forward layer's
     four-fold width twice beside the residual and the attention's projections.
     """
     features = 100 * shape.mels * 4 * 3
-    convolution = 50 * shape.mels / 2 * shape.channels * shape.value_bytes * 3
+    convolution = 50 * shape.mels / 2 * shape.channels * shape.value_bytes * 4
     block = FRAMES_PER_S * shape.width * shape.value_bytes * 14
     return features + max(convolution, block)
 

@@ -77,7 +77,6 @@ def prepare(model: Any) -> Any:
         # Changing it later would rebuild the decoder; word times are ours, from the frames.
         decoding.compute_timestamps = False
         decoding.preserve_alignments = False
-        decoding.tdt_include_token_duration = True
         decoding.confidence_cfg = _CONFIDENCE
         decoding.greedy = {
             "max_symbols": (decoding.get("greedy") or {}).get("max_symbols") or 10,

@@ -101,12 +101,8 @@ class GreedyDecoder:
 
 
 def _tokens(found: Any) -> Tokens:
-    ids = found.y_sequence.tolist()
-    spans = found.token_duration.tolist() if found.token_duration is not None else []
-    # An RNNT model knows no durations.
     return Tokens(
-        ids,
+        found.y_sequence.tolist(),
         found.timestamp.tolist(),
-        spans if len(spans) == len(ids) else [1] * len(ids),
-        [float(value) for value in found.non_blank_step_confidence_precomputed or [0.0] * len(ids)],
+        [float(value) for value in found.non_blank_step_confidence_precomputed],
     )

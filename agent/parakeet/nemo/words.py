@@ -10,6 +10,14 @@ from agent.parakeet.engine import EndpointKind, ModelEndpoint
 WORD_BEGIN = "▁"
 """What SentencePiece puts in front of a piece that begins a word."""
 
+LAST_PIECE_FRAMES = 2
+"""How long the last piece of a word sounds, unless the next word begins earlier.
+
+A TDT model's own durations would tell, but NeMo 3.0.0 overwrites those of a whole batch whenever
+one utterance of it needs another step (``durations`` in ``tdt_label_looping.py``, `torch_impl`), so
+they depend on the company.
+"""
+
 _MARKS = {"<EOU>": EndpointKind.EOU, "<EOB>": EndpointKind.EOB}
 
 _SILENT = re.compile(r"<(?!0x[0-9A-Fa-f]{2}>)[^<>]+>|⁇")
@@ -23,20 +31,17 @@ class Tokens:
     Attributes:
         ids: Of each token.
         frames: Encoder frame at which it was emitted, counted from the stream's first.
-        spans: Encoder frames it lasts, as a TDT model says; 1 where the model does not.
         confidences: Each in [0, 1].
     """
 
     ids: list[int] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
-    spans: list[int] = field(default_factory=list)
     confidences: list[float] = field(default_factory=list)
 
     def extend(self, other: "Tokens") -> None:
         """Append what a later chunk gave."""
         self.ids += other.ids
         self.frames += other.frames
-        self.spans += other.spans
         self.confidences += other.confidences
 
 
@@ -73,8 +78,7 @@ class Vocabulary:
             if not text:
                 continue
             last = group[-1]
-            end = (tokens.frames[last] + max(1, tokens.spans[last])) * self.frame_samples
-            # A span reaches to the next token, which may lie in the word after.
+            end = (tokens.frames[last] + LAST_PIECE_FRAMES) * self.frame_samples
             end = max(min(end, following, end_sample), min(start + 1, end_sample))
             start = min(start, max(0, end - 1))
             # The least sure of its tokens decides whether a word is right.
