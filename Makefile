@@ -58,5 +58,33 @@ $(INSTALLED): .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) install --progress-bar on -c constraints.txt -e ".[webrtc,dev]"
 	@touch $@
 
+# The recognition server's engines, in an environment of their own: NeMo brings 2 GB. On a machine
+# without a GPU, give the CPU build of PyTorch: TORCH=/path/to/torch-2.13.0+cpu-....whl
+TORCH ?= torch==2.13.0
+PARAKEET := .venv-parakeet/bin/python
+PARAKEET_PIP := $(PARAKEET) -m pip --disable-pip-version-check
+
+.PHONY: parakeet test-parakeet
+parakeet: .venv-parakeet/installed ## what `duplex asr-server` needs on the machine with the GPU
+
+test-parakeet: .venv-parakeet/tested ## NeMo and a real Triton, on tiny checkpoints trained here
+	$(PARAKEET_PIP) check
+	$(PARAKEET) -m pytest -q --durations=5 tests/nemo
+
+.venv-parakeet/installed: pyproject.toml constraints-parakeet.txt
+	@test -n "$(PYTHON)" || { echo "Duplex needs Python 3.11 to 3.13: apt install python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv-parakeet
+	$(PARAKEET_PIP) install --progress-bar off "$(TORCH)"
+	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt -e ".[parakeet,triton]"
+	@touch $@
+
+# NVIDIA's server is taken out of its package; its embedded Python knows NumPy 1 only.
+.venv-parakeet/tested: .venv-parakeet/installed
+	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt pytest pytest-asyncio hypothesis
+	rm -rf build/triton
+	$(PARAKEET_PIP) install -q --no-deps --target build/triton/server nvidia-pytriton==0.7.0
+	$(PARAKEET_PIP) install -q --no-deps --only-binary=:all: --target build/triton/numpy numpy==1.26.4
+	@touch $@
+
 clean: ## remove what set-up made here; weights stay in the cache
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-parakeet build *.egg-info .pytest_cache .mypy_cache .ruff_cache

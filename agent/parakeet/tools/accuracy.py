@@ -34,7 +34,7 @@ def accuracy(
     pcms = [read(path) for path in recordings]
     first, first_name = _transcribed(engine, config, pcms)
     second, second_name = _transcribed(other, other_config, pcms)
-    rows = []
+    rows: list[dict[str, Any]] = []
     errors, count = 0, 0
     for path, (alone, batched), (reference, _) in zip(recordings, first, second, strict=True):
         written = path.with_suffix(".txt")
@@ -50,7 +50,7 @@ def accuracy(
                 "words": len(wanted),
             }
         )
-    equal = sum(row["equal"] for row in rows)
+    equal = sum(row["equal"] is True for row in rows)
     facts = {
         "engine": first_name,
         "against": second_name,

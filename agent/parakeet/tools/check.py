@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -55,7 +56,7 @@ def _devices(device: str | None) -> list[dict[str, Any]]:
         return f"{found}, {free_bytes(found) / 2**30:.1f} GiB free"
 
     names = [device] if device else available()
-    return [_tried(f"device {name}", lambda name=name: describe(name)) for name in names]
+    return [_tried(f"device {name}", partial(describe, name)) for name in names]
 
 
 def _try_model(model: str, device: str) -> str:
