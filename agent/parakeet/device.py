@@ -1,6 +1,7 @@
 """One worker process, watched and replaced: the front's end of the pipe."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,13 @@ from agent.audio.chunk import Int16Array
 from agent.errors import SettingsError
 from agent.parakeet import wire
 from agent.parakeet.engine import Facts, Options
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PIPE_BYTES = 1 << 20
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 """Between replacements of a worker that dies at once."""
@@ -56,6 +64,14 @@ class Listener(Protocol):
         ...
 
 
+class Item(Protocol):
+    """One utterance of a batch."""
+
+    number: int
+    pcm: Int16Array
+    options: Options
+
+
 class Device:
     """A device of this machine, as long as the service lives: one worker process after another.
 
@@ -78,6 +94,7 @@ class Device:
         self._listeners = listeners
         self._process: asyncio.subprocess.Process | None = None
         self._asked: dict[object, float] = {}
+        self._held: set[int] = set()
         self._reason = ""
         self._started_s = 0.0
 
@@ -99,13 +116,26 @@ class Device:
             pause_s = _FIRST_PAUSE_S if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s)
             await asyncio.sleep(pause_s)
 
-    def transcribe(self, number: int, items: Sequence[tuple[Int16Array, Options]]) -> None:
+    def prepare(self, item: int, pcm: Int16Array) -> None:
+        """Send an utterance ahead, while the worker is busy with others."""
+        self._held.add(item)
+        self._send({"do": "hold", "item": item}, pcm.tobytes())
+
+    def forget(self, item: int) -> None:
+        """Drop an utterance that was sent ahead; one that was not is no error."""
+        if item in self._held:
+            self._held.discard(item)
+            self._send({"do": "forget", "item": item})
+
+    def transcribe(self, number: int, items: Sequence[Item]) -> None:
         """Ask for a batch; `number` comes back with the answer."""
-        told = [{"samples": len(pcm), "options": wire.options_to(opts)} for pcm, opts in items]
+        for item in items:
+            if item.number not in self._held:
+                self.prepare(item.number, item.pcm)
+        told = [{"item": item.number, "options": wire.options_to(item.options)} for item in items]
         self._ask(number)
-        self._send(
-            {"do": "transcribe", "id": number, "items": told}, wire.join([pcm for pcm, _ in items])
-        )
+        self._send({"do": "transcribe", "id": number, "items": told})
+        self._held.difference_update(item.number for item in items)
 
     def open(self, stream: int, options: Options) -> None:
         """Open a stream."""
@@ -137,6 +167,7 @@ class Device:
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),
         )
+        _widen(process.stdin)
         watchdog = asyncio.create_task(self._watch())
         self._started_s = asyncio.get_running_loop().time()
         try:
@@ -197,13 +228,24 @@ class Device:
     def _forget(self) -> bool:
         was_ready, self.facts, self.pid = self.facts is not None, None, None
         self._asked.clear()
+        self._held.clear()
         return was_ready
 
     def _send(self, header: wire.Header, payload: bytes = b"") -> None:
         process = self._process
         # A worker that has just died is noticed by the listening side, which starts another.
         if process is not None and process.stdin is not None and not process.stdin.is_closing():
-            process.stdin.write(wire.encode(header, payload))
+            process.stdin.write(wire.encode(header, len(payload)))
+            process.stdin.write(payload)
+
+
+def _widen(stdin: asyncio.StreamWriter | None) -> None:
+    """A batch of audio is megabytes: Linux's 64 KiB of pipe would take fifty turns of the loop."""
+    size = getattr(fcntl, "F_SETPIPE_SZ", None)
+    if stdin is not None and size is not None:
+        # An administrator may allow less than the usual 1 MiB.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(stdin.get_extra_info("pipe").fileno(), size, _PIPE_BYTES)
 
 
 def _environment() -> dict[str, str]:

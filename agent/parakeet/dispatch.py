@@ -2,9 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from loguru import logger
 
@@ -25,16 +23,6 @@ from agent.parakeet.metrics import Metrics
 
 MOST_ATTEMPTS = 3
 """Workers that may die with a request before it is given up. From the second on it runs alone."""
-
-
-class Worker(Protocol):
-    """What the dispatcher asks of a device."""
-
-    number: int
-
-    def transcribe(self, number: int, items: Sequence[tuple[Int16Array, Options]]) -> None:
-        """Start a batch; see `Device.transcribe`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +116,19 @@ class Dispatcher:
         self.idle.clear()
         # What arrives in one turn of the loop leaves together.
         self._pump_soon()
+        # With one device there is no question where it goes: its audio travels while others are
+        # computed, and no batch waits for megabytes to pass the pipe.
+        ahead = next(iter(self._devices.values())) if len(self._devices) == 1 else None
+        if ahead is not None:
+            ahead.prepare(request.number, pcm)
         try:
             async with asyncio.timeout_at(deadline_s):
                 return await request.answer
         except TimeoutError:
             raise DeadlineError("no transcript in time; the server is busy") from None
         finally:
-            self._batcher.remove(request.number)
+            if self._batcher.remove(request.number) and ahead is not None:
+                ahead.forget(request.number)
             del self._requests[request.number]
             if not self._requests:
                 self.idle.set()
@@ -241,7 +235,7 @@ class Dispatcher:
             self._running[device.number] = _Running(jobs, number)
             self._admission.started(device.number, now_s)
             logger.debug("batch {} of {} to device {}", number, len(jobs), device.number)
-            device.transcribe(number, [(job.pcm, job.options) for job in jobs])
+            device.transcribe(number, jobs)
 
 
 def _settle(request: Request, result: Transcript | Failure) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.asr.repetition import LEAST_LOOPED, loop_start
+from agent.asr.repetition import LEAST_LOOPED, LEAST_REPEATS, loop_start
 from agent.parakeet.engine import Transcript
 
 
@@ -20,6 +20,9 @@ def without_loops(transcript: Transcript) -> tuple[Transcript, int]:
         return transcript, 0
     numbers: dict[str, int] = {}
     tokens = [numbers.setdefault(word.strip(".,!?").lower(), len(numbers)) for word in spelled]
+    # The shortest loop says eight words again: without as many, there is none to look for.
+    if len(tokens) - len(numbers) < _LEAST_AGAIN:
+        return transcript, 0
     kept: list[int] = []
     index = 0
     while index < len(tokens):
@@ -50,6 +53,8 @@ def _period(window: list[int], start: int) -> int:
         if all(window[at] == window[at - period] for at in range(start, len(window)))
     )
 
+
+_LEAST_AGAIN = LEAST_LOOPED - LEAST_LOOPED // LEAST_REPEATS
 
 _LONGEST_LOOP = 64
 """Words looked back on: more than the longest phrase three times over."""

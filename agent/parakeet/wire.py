@@ -6,14 +6,11 @@ A frame is two little-endian uint32 lengths, the header in UTF-8 and the payload
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from agent.asr.hypothesis import Word
-from agent.audio.chunk import Int16Array
 from agent.errors import DuplexError
 from agent.parakeet.engine import (
     EndpointKind,
@@ -39,10 +36,10 @@ class WireError(DuplexError):
     """What came over the pipe is no frame: the worker is replaced."""
 
 
-def encode(header: Mapping[str, Any], payload: bytes = b"") -> bytes:
-    """Make one frame."""
+def encode(header: Mapping[str, Any], payload_bytes: int = 0) -> bytes:
+    """Make one frame's beginning; the payload, which is long, follows without being copied."""
     text = json.dumps(header, separators=(",", ":")).encode()
-    return PREFIX.pack(len(text), len(payload)) + text + payload
+    return PREFIX.pack(len(text), payload_bytes) + text
 
 
 def lengths(prefix: bytes) -> tuple[int, int]:
@@ -70,20 +67,6 @@ def decode(header: bytes) -> Header:
     if not isinstance(found, dict):
         raise WireError("a header is no object")
     return found
-
-
-def join(pieces: Sequence[Int16Array]) -> bytes:
-    """PCM of several utterances as one payload."""
-    return b"".join(piece.tobytes() for piece in pieces)
-
-
-def split(payload: bytes, counts: Sequence[int]) -> list[Int16Array]:
-    """Cut a payload into utterances of `counts` samples each; the arrays are not writable."""
-    whole = np.frombuffer(payload, np.int16)
-    if sum(counts) != len(whole):
-        raise WireError(f"{len(whole)} samples came, {sum(counts)} were announced")
-    ends = np.cumsum(counts)
-    return [whole[end - count : end] for count, end in zip(counts, ends, strict=True)]
 
 
 def options_to(options: Options) -> Header:

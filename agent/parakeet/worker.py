@@ -152,6 +152,7 @@ class Owner:
     def __init__(self, engine: Engine, send: Send) -> None:
         self._engine = engine
         self._send = send
+        self._held: dict[int, Int16Array] = {}
         self._collected_s = time.monotonic()
 
     def run(self, inbox: Inbox) -> None:
@@ -166,7 +167,7 @@ class Owner:
             DeviceLostError: The process must end.
         """
         pending: dict[int, _Pending] = {}
-        batches = []
+        batches: list[wire.Header] = []
         for message in messages:
             header = message.header
             match header["do"]:
@@ -180,12 +181,16 @@ class Owner:
                 case "abort":
                     pending.pop(header["stream"], None)
                     self._engine.abort(header["stream"])
+                case "hold":
+                    self._held[header["item"]] = np.frombuffer(message.payload, np.int16)
+                case "forget":
+                    self._held.pop(header["item"], None)
                 case "transcribe":
-                    batches.append(message)
+                    batches.append(header)
         if pending:
             self._push(pending)
-        for message in batches:
-            self._transcribe(message)
+        for header in batches:
+            self._transcribe(header)
 
     def _wait(self, inbox: Inbox) -> list[Message] | None:
         """All that has come, at least one message; None at the end."""
@@ -234,19 +239,17 @@ class Owner:
     def _answer(self, stream: int, update: wire.Header | None, count: int) -> None:
         self._send({"is": "pushed", "stream": stream, "count": count, "update": update})
 
-    def _transcribe(self, message: Message) -> None:
-        items = message.header["items"]
-        pieces = wire.split(message.payload, [item["samples"] for item in items])
+    def _transcribe(self, header: wire.Header) -> None:
         utterances = [
-            Utterance(pcm, wire.options_from(item["options"]))
-            for pcm, item in zip(pieces, items, strict=True)
+            Utterance(self._held.pop(item["item"]), wire.options_from(item["options"]))
+            for item in header["items"]
         ]
         started_s = time.monotonic()
         done = recognise(self._engine, utterances)
         self._send(
             {
                 "is": "batch",
-                "id": message.header["id"],
+                "id": header["id"],
                 "results": [wire.result_to(result) for result in done.results],
                 "stages_s": dict(done.stages_s),
                 "seconds": time.monotonic() - started_s,

@@ -224,13 +224,6 @@ class TestWire:
         options = Options("fr", ("a", "b"), words=False)
         assert wire.options_from(json.loads(json.dumps(wire.options_to(options)))) == options
 
-    def test_utterances_are_cut_where_they_were_joined(self):
-        pieces = [np.arange(5, dtype=np.int16), np.arange(3, dtype=np.int16)]
-        parts = wire.split(wire.join(pieces), [5, 3])
-        assert [part.tolist() for part in parts] == [piece.tolist() for piece in pieces]
-        with pytest.raises(wire.WireError):
-            wire.split(b"\0\0", [2])
-
     def test_what_is_no_frame_is_found_out(self):
         with pytest.raises(wire.WireError):
             wire.lengths(b"GET / HT")

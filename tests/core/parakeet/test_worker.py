@@ -90,10 +90,13 @@ def test_streams_step_together_and_before_batches():
     owner = Owner(fake(), told.append)
     first, second = tone(0.5, seed=1), tone(0.5, seed=2)
     utterance = tone(1, seed=3)
-    items = [{"samples": len(utterance), "options": wire.options_to(Options())}]
+    items = [{"item": 5, "options": wire.options_to(Options())}]
     owner.turn(
         [
-            Message({"do": "transcribe", "id": 9, "items": items}, utterance.tobytes()),
+            Message({"do": "hold", "item": 4}, first.tobytes()),
+            Message({"do": "hold", "item": 5}, utterance.tobytes()),
+            Message({"do": "forget", "item": 4}, b""),
+            Message({"do": "transcribe", "id": 9, "items": items}, b""),
             opened(1),
             opened(2),
             push(1, first[:BLOCK]),
