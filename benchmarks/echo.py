@@ -33,11 +33,9 @@ from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.echo import EchoCanceller
 from agent.audio.resample import resample
 from agent.tts.student import StudentVoice
-from agent.turns.echo import SILENT_DBFS, EchoLevel
 from agent.turns.overlap import AgentSpeech, Overlap, OverlapKind, OverlapSettings
-from agent.vad.silero import HOP
 from benchmarks.machine import describe
-from benchmarks.overlap import CLIP_S, Ears, Evidence, first_speech, verdicts
+from benchmarks.overlap import CLIP_S, Ears, Evidence, expected_echo, first_speech, verdicts
 
 ROOMS = {"small": 0.25, "large": 0.6}
 """Time in which the room's tail falls by 60 dB."""
@@ -196,12 +194,7 @@ class Stage:
 def hear(call: Call, ears: Ears, *, cancel: bool) -> list[Evidence]:
     """What the ladder would be told of a call."""
     near = EchoCanceller().process(call.near, call.far) if cancel else call.near
-    level = EchoLevel()
-    expected = {
-        at + HOP: level.push(at + HOP, near[at : at + HOP], call.far[at : at + HOP]).echo_dbfs
-        for at in range(0, len(near) - HOP + 1, HOP)
-    }
-    return ears.hear(near, lambda at: expected.get(at, SILENT_DBFS))
+    return ears.hear(near, expected_echo(near, call.far))
 
 
 @dataclass

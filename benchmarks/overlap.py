@@ -40,11 +40,10 @@ from agent.asr.streaming import StreamingMoonshine, StreamingSettings
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.resample import resample
 from agent.models.store import locate
-from agent.processors.recognition import PREFETCH
 from agent.tts.kokoro import KokoroVoice
 from agent.tts.speech import Voice
 from agent.tts.student import StudentVoice
-from agent.turns.echo import SILENT_DBFS, level_dbfs
+from agent.turns.echo import SILENT_DBFS, EchoLevel, level_dbfs
 from agent.turns.hotwords import Hotwords
 from agent.turns.overlap import (
     AgentSpeech,
@@ -56,6 +55,7 @@ from agent.turns.overlap import (
     OverlapWords,
 )
 from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted, SpeechStopped
+from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 from benchmarks.machine import describe
 
@@ -65,6 +65,7 @@ RECOGNITION_S = 0.12
 PARTIALS = StreamingSettings(first_partial_s=0.3, partial_every_s=0.2)
 """Over the agent's speech words are wanted early: readings are short there and cost little."""
 
+HEARD = READINGS[Profile.SHORT]
 PRE_ROLL = samples(0.36)
 FORGET = samples(1.0)
 """Silence after which an overlap is closed and the next one begins anew."""
@@ -72,7 +73,7 @@ FORGET = samples(1.0)
 LEAD_S, CLIP_S = 0.6, 2.6
 """Room tone before the user's speech, and the whole of a clip."""
 
-VOICES = ("af_bella", "af_nicole", "am_michael", "bm_george")
+VOICES = ("af_bella", "af_nicole", "am_michael", "am_fenrir")
 BACKCHANNELS = (
     "Yeah.", "Mm-hmm.", "Uh-huh.", "Okay.", "Right.", "I see.", "Sure.", "Oh, really?", "Got it.",
     "Mhm.", "Oh.", "Of course.", "Yes.", "Makes sense.", "Exactly.", "Great.",
@@ -98,15 +99,29 @@ class Clip:
         kind: interruption, backchannel, noise or echo.
         onset: Of the user's sound; 0 where there is none.
         pcm: Mono, shape (n,), int16, 16 kHz.
+        far: What our loudspeaker plays meanwhile, same shape; None where it is not heard at all.
     """
 
     name: str
     kind: str
     onset: int
     pcm: Int16Array
+    far: Int16Array | None = None
 
 
 Evidence = OverlapHop | OverlapWords
+
+
+def expected_echo(near: Int16Array, far: Int16Array | None) -> Callable[[int], float]:
+    """Level expected of our own voice in the hop that ends at a sample, as a session follows it."""
+    if far is None:
+        return lambda at: SILENT_DBFS
+    level = EchoLevel()
+    expected = {
+        at + HOP: level.push(at + HOP, near[at : at + HOP], far[at : at + HOP]).echo_dbfs
+        for at in range(0, len(near) - HOP + 1, HOP)
+    }
+    return lambda at: expected.get(at, SILENT_DBFS)
 
 
 def side_of(group: str) -> str:
@@ -152,8 +167,8 @@ class _Gate:
     def __init__(self, recogniser: StreamingMoonshine, pcm: Int16Array) -> None:
         self._recogniser = recogniser
         self._pcm = pcm
-        self._noticed = Endpointer(PREFETCH, SAMPLE_RATE, HOP)
-        self._confirmed = Endpointer(EndpointerSettings(), SAMPLE_RATE, HOP)
+        self._noticed = Endpointer(HEARD.prefetch, SAMPLE_RATE, HOP)
+        self._confirmed = Endpointer(HEARD.confirmation, SAMPLE_RATE, HOP)
         self._is_open = False
         self._is_pausing = True
         self._utterance = 0
@@ -174,7 +189,7 @@ class _Gate:
         partial = self._recogniser.push(self._pcm[at - HOP : at], is_speech)
         if partial:
             yield partial
-        if probability >= EndpointerSettings().off_probability:
+        if probability >= HEARD.gate:
             self._is_pausing = False
         elif not self._is_pausing:
             self._is_pausing = True
@@ -189,7 +204,7 @@ def verdicts(
     agent: Callable[[int], AgentSpeech] = lambda at: AGENT,
 ) -> list[Overlap]:
     """Every verdict on what was heard, as the ladder would ask for them, up to an interruption."""
-    confirmation = Endpointer(EndpointerSettings(), SAMPLE_RATE, HOP)
+    confirmation = Endpointer(HEARD.confirmation, SAMPLE_RATE, HOP)
     hotwords = Hotwords()
     judge: OverlapVerdict | None = None
     words: OverlapWords | None = None
@@ -277,10 +292,11 @@ def echoes(count: int) -> Iterator[Clip]:
     for number in range(count):
         level_db = (-30.0, -20.0, -10.0)[number % 3]
         begin = (number * samples(0.37)) % max(1, len(words) - samples(CLIP_S))
-        part = words[begin : begin + samples(CLIP_S)] * 10 ** (level_db / 20)
+        far = words[begin : begin + samples(CLIP_S)]
+        faint = (far * 10 ** (level_db / 20)).astype(np.int16)
         yield Clip(
             f"echo/{number}/{level_db:g} dB", "echo", 0,
-            _noisy(part.astype(np.int16), 20.0, str(number)),
+            _noisy(faint, 20.0, str(number)), far,
         )  # fmt: skip
 
 
@@ -443,7 +459,10 @@ def clips_for(folder: Path, count: int, ears: Ears, side: str) -> list[Clip]:
 def main(folder: Path, count: int, side: str) -> dict[str, Any]:
     """Hear every clip once, then judge."""
     ears = Ears()
-    heard = [(clip, ears.hear(clip.pcm)) for clip in clips_for(folder, count, ears, side)]
+    heard = [
+        (clip, ears.hear(clip.pcm, expected_echo(clip.pcm, clip.far)))
+        for clip in clips_for(folder, count, ears, side)
+    ]
     settings = OverlapSettings()
     wordless = [
         (clip, [piece for piece in evidence if isinstance(piece, OverlapHop)])

@@ -25,6 +25,8 @@ _BEGINNINGS = frozenset(
     phrase[:length] for phrase in BACKCHANNELS for length in range(1, len(phrase))
 )
 
+_FIRST = frozenset(sound(phrase[0]) for phrase in _BEGINNINGS)
+
 _SINGLE = frozenset(sound(phrase[0]) for phrase in BACKCHANNELS if len(phrase) == 1)
 
 _TAKES_FLOOR = frozenset(
@@ -72,7 +74,7 @@ def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Readin
         return Reading.ANSWER if asked else Reading.BACKCHANNEL
     if said[0] in _TAKES_FLOOR:
         return Reading.FLOOR_WORD
-    if tuple(rest) in _BEGINNINGS:
+    if tuple(rest) in _BEGINNINGS or (len(rest) == 1 and sound(rest[0]) in _FIRST):
         return Reading.BEGINNING
     content = [token for token in rest if token not in _SAYS_NOTHING]
     if len(content) >= content_words:

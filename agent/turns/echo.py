@@ -31,8 +31,12 @@ _ACTIVE_DBFS = -50.0
 """Far-end level from which an echo could be measured at all."""
 
 _MEMORY_FRAMES = 1000
-"""Frames of far-end speech whose return is remembered: 8 s. A user talks over fewer than half of
-them, so their median is the echo's."""
+"""Frames of far-end speech whose return is remembered: 8 s."""
+
+_LOUD_RETURNS = 0.9
+"""One frame in ten exceeds the return that is given. Behind a canceller the echo comes in bursts,
+and their level counts, not the silence between; a user who talks over the agent does so for a
+fraction of a second before it pauses, which is less than a tenth of what is remembered."""
 
 _LEAST_FRAMES = 25
 """Frames of far-end speech before the measured return is believed: 0.2 s."""
@@ -52,7 +56,7 @@ class EchoHop:
         at_sample: Just after the hop, on the media clock (16 kHz).
         near_dbfs: What the microphone took.
         echo_dbfs: The level our own voice is expected to come back with.
-        return_db: Echo's level less the far end's, the running estimate; 0.0 until measured.
+        return_db: Echo's level less the far end's, the running estimate.
         delay_s: Of the echo, the running estimate.
     """
 
@@ -95,7 +99,7 @@ class EchoLevel:
         """Echo's level less the far end's."""
         if len(self._returns) < _LEAST_FRAMES:
             return self._unknown
-        return float(np.median(np.fromiter(self._returns, np.float64)))
+        return float(np.quantile(np.fromiter(self._returns, np.float64), _LOUD_RETURNS))
 
     def push(self, at_sample: int, near: Int16Array, far: Int16Array) -> EchoHop:
         """Take one hop of both ends.

@@ -117,7 +117,7 @@ class OverlapSettings:
     unsure_s: float = 0.55
     """Likewise with words the recogniser doubts."""
 
-    beginning_s: float = 0.7
+    beginning_s: float = 0.75
     """Likewise with what may still become a backchannel: "I", "of"."""
 
     content_words: int = 2
@@ -137,6 +137,9 @@ class OverlapSettings:
 
     echo_share: float = 0.7
     """Of a partial's sounds, those that must be the agent's own to veto it. Above 1.0: no veto."""
+
+    echo_share_at_its_level: float = 0.35
+    """Likewise while nothing is louder than our echo would be: the rest is then misheard."""
 
     speech_probability: float = 0.5
     """A hop at or above this counts as speech."""
@@ -201,6 +204,7 @@ class OverlapVerdict:
         self._posteriors = 0.0
         self._words: OverlapWords | None = None
         self._reading = Reading.NONE
+        self._share = 0.0
         self._hotword: Hotword | None = None
         self._veto = EchoVeto(self._settings.echo_share)
         self.verdict = Overlap(OverlapKind.UNDECIDED, confirmed_sample, "speech over the agent")
@@ -213,6 +217,7 @@ class OverlapVerdict:
             case OverlapWords():
                 self._words = evidence
                 self._reading = self._read(evidence)
+                self._share = self._veto.share(self._texts(), self._agent.around)
                 self._now = max(self._now, evidence.at_sample)
             case Hotword():
                 self._hotword = evidence
@@ -243,7 +248,10 @@ class OverlapVerdict:
 
     @property
     def _is_clear(self) -> bool:
-        return self._mean_posterior >= self._settings.clear
+        """Whether a voice is heard so well that its words count."""
+        settings = self._settings
+        least = settings.steady if self._is_echo_loud else settings.clear
+        return self._mean_posterior >= least
 
     @property
     def _is_over(self) -> bool:
@@ -256,7 +264,7 @@ class OverlapVerdict:
 
     @property
     def _is_echo_loud(self) -> bool:
-        return self._judged_hops >= 3 and self._above_echo < 0.5 * self._judged_hops
+        return 2 * self._above_echo < self._judged_hops
 
     def _texts(self) -> list[str]:
         return [word.text for word in self._words.words] if self._words else []
@@ -277,14 +285,20 @@ class OverlapVerdict:
             if word.confidence >= least and not is_own
         ]
         reading = read(theirs, asked=self._agent.asks, content_words=self._settings.content_words)
-        if reading is Reading.EMPTY and texts:
-            return Reading.OWN if sure else Reading.UNSURE
-        return reading
+        if reading is not Reading.EMPTY or not texts:
+            return reading
+        if sure:
+            return Reading.OWN
+        # A doubted nod is still more likely to be one than not.
+        nods = (Reading.BACKCHANNEL, Reading.BEGINNING)
+        return Reading.BEGINNING if read(texts, asked=False) in nods else Reading.UNSURE
 
     def _judge(self) -> tuple[OverlapKind, str]:
         if self._hotword is not None:
             return _hotword_means(self._hotword)
         reading = self._reading
+        if self._is_echo_loud and self._share >= self._settings.echo_share_at_its_level:
+            reading = Reading.OWN
         spoken = self._speech
         match reading:
             case Reading.CONTENT | Reading.FLOOR_WORD | Reading.ANSWER if self._is_clear:
@@ -342,7 +356,7 @@ class OverlapVerdict:
             "since_onset_s": round(seconds(self._now - self._onset), 3),
             "posterior": round(self._mean_posterior, 2),
             "above_echo": round(self._above_echo / max(self._judged_hops, 1), 2),
-            "echo_share": round(self._veto.share(self._texts(), self._agent.around), 2),
+            "echo_share": round(self._share, 2),
             "words": " ".join(self._texts()),
         }
 
