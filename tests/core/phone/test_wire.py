@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import random
+import re
 from functools import cache
 
 import numpy as np
@@ -17,7 +19,7 @@ from tests.core.phone.calls import STREAMS
 from tests.core.phone.providers import SIDES
 
 EXAMPLES = int(os.environ.get("DUPLEX_FUZZ_EXAMPLES", "60"))
-"""Per parser; 100000 before a release: DUPLEX_FUZZ_EXAMPLES=100000 pytest tests/core/phone."""
+"""Per parser and test. Before a release: DUPLEX_FUZZ_EXAMPLES=100000 pytest tests/core/phone."""
 
 fuzz = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
@@ -134,6 +136,50 @@ def test_nothing_escapes(side, data):
         feed(stream, message[: data.draw(st.integers(0, len(message)))])
     else:
         feed(STREAMS[side.name](), spoilt(messages, data.draw))
+
+
+_TOKENS = (
+    "null",
+    "[]",
+    "{}",
+    "-1",
+    "1e999",
+    '""',
+    '"A"',
+    "true",
+    '"\\ud800"',
+    "9" * 30,
+    "[[[[",
+    "}",
+)
+
+
+def mangled(message, chance):
+    """The message with a few tokens or characters replaced, dropped or doubled."""
+    parts = re.findall(r'"[^"]*"|[\d.]+|.', message)
+    for _ in range(chance.randint(1, 3)):
+        at = chance.randrange(len(parts))
+        match chance.randrange(4):
+            case 0:
+                parts[at] = chance.choice(_TOKENS)
+            case 1:
+                parts[at] = ""
+            case 2:
+                parts[at] *= chance.choice((2, 50))
+            case _:
+                parts[at] = chance.choice(parts)
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)
+def test_nothing_escapes_of_mangled_messages(side):
+    stream, messages = prepared(side)
+    chance = random.Random(1)
+    for _ in range(5 * EXAMPLES if EXAMPLES < 1000 else EXAMPLES):
+        message = mangled(chance.choice(messages), chance)
+        feed(stream if chance.random() < 0.7 else STREAMS[side.name](), message)
+        if not isinstance(side().media(np.zeros(2, np.int16)), str):
+            feed(stream, chance.randbytes(chance.randrange(9)))
 
 
 @pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)
