@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
-    EndFrame,
+    EndWorkerFrame,
     Frame,
     InterruptionFrame,
     LLMContextFrame,
@@ -139,7 +139,7 @@ class Dialogue(FrameProcessor):
 
     async def end(self) -> None:
         """End the call behind what is being said."""
-        await self.push_frame(EndFrame())
+        await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
 
     async def transfer(self, destination: str) -> None:
         """Hand the call to another line.

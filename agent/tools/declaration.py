@@ -1,8 +1,10 @@
 """A typed function as a tool: its schema, its options, its arguments checked. Pure."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
+from string import Formatter
 from typing import Any, get_type_hints
 
 import docstring_parser
@@ -164,13 +166,17 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _check_question(tool: Tool, fields: Mapping[str, Any]) -> None:
+    """Look at the names only: what follows them depends on the value."""
     try:
-        tool.question(dict.fromkeys(fields, ""))
-    except (KeyError, IndexError, ValueError) as error:
-        raise SettingsError(
-            f"tool {tool.name}: confirm names {error}, which is none of its parameters: "
-            f"{', '.join(fields) or 'it has none'}"
-        ) from None
+        named = [name for _, name, _, _ in Formatter().parse(tool.options.confirm) if name]
+    except ValueError as error:
+        raise SettingsError(f"tool {tool.name}: confirm cannot be read: {error}") from None
+    for name in named:
+        if re.split(r"[.\[]", name)[0] not in fields:
+            raise SettingsError(
+                f"tool {tool.name}: confirm names '{name}', which is none of its parameters: "
+                f"{', '.join(fields) or 'it has none'}"
+            )
 
 
 def _is_conversation(hint: object) -> bool:

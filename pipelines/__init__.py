@@ -1,0 +1,1 @@
+"""Ready agents, one screen each: run them as they are, or copy and change."""

@@ -1,0 +1,145 @@
+"""The API as developers use it, with the real models: a script, a file, a tool, a stand-in."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import websockets
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from agent.llm.endpoint import Endpoint
+from agent.llm.fallback import FallbackSettings
+from agent.processors.language import Language, LanguageRequest
+from tests.live import LiveServer
+from tests.wiring.listening_app import served
+
+HERE = Path(__file__).parent
+SILENCE = np.zeros(320, np.int16).tobytes()
+
+
+async def converse(url, *typed, until=None):
+    """Type to the agent, a line after each it has said; return what was heard, greeting first.
+
+    Ends with as many answers as lines, or once `until` is heard.
+    """
+    heard = []
+    socket_url = url.replace("http", "ws") + "v1/stream?sample_rate=16000"
+    async with websockets.connect(socket_url) as socket, asyncio.timeout(90):
+
+        async def be_there():
+            while True:
+                await socket.send(SILENCE)
+                await asyncio.sleep(0.02)
+
+        present = asyncio.create_task(be_there())
+        lines = list(typed)
+        try:
+            async for message in socket:
+                event = json.loads(message) if isinstance(message, str) else {}
+                if event.get("role") == "assistant" and event["final"]:
+                    heard.append(event["text"])
+                    if until in event["text"] if until else len(heard) > len(typed):
+                        return heard
+                    if lines:
+                        await socket.send(json.dumps({"type": "text", "text": lines.pop(0)}))
+        finally:
+            present.cancel()
+    return heard
+
+
+@pytest.mark.model
+async def test_five_lines_and_a_tool_talk_with_the_embedded_model(tmp_path):
+    booked = tmp_path / "booked"
+    server = LiveServer(str(HERE / "agent_with_tool.py"), str(booked))
+    try:
+        server.wait_ready()
+        question = "Please book a table for four people on Friday."
+        heard = await converse(server.url, question, until="seven")
+    finally:
+        server.stop()
+
+    assert heard[0] == "Hello, how can I help?"
+    # The embedded model writes its call as text: it must be made, and never be read aloud.
+    assert booked.read_text() == "Friday 4"
+    assert not any("{" in line for line in heard)
+
+
+@pytest.mark.model
+async def test_a_file_is_an_agent_and_a_change_reaches_the_next_caller(tmp_path):
+    path = tmp_path / "agent.yaml"
+    text = "agent:\n  name: Shop\n  greeting: The shop is open.\nmodels:\n  tts: kokoro-student\n"
+    path.write_text(text)
+    server = LiveServer("-m", "agent", "run", str(path), "--port", "0")
+    try:
+        server.wait_ready()
+        assert await converse(server.url) == ["The shop is open."]
+        path.write_text(text.replace("open", "closed today"))
+        assert await converse(server.url) == ["The shop is closed today."]
+    finally:
+        server.stop()
+
+
+class Scripted:
+    """An OpenAI-compatible server whose answers are written down."""
+
+    def __init__(self, *deltas, delay_s=0.0, status=200):
+        self.app = FastAPI()
+        self.asked = []
+
+        @self.app.post("/v1/chat/completions")
+        async def complete(request: Request):
+            self.asked.append(await request.json())
+            await asyncio.sleep(delay_s)
+            if status != 200:
+                return StreamingResponse(iter([b"no"]), status_code=status)
+            return StreamingResponse(self._events(deltas), media_type="text/event-stream")
+
+    async def _events(self, deltas):
+        for delta in deltas:
+            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+            chunk["choices"] = [{"index": 0, "delta": delta, "finish_reason": None}]
+            yield f"data: {json.dumps(chunk)}\n\n"
+        yield "data: [DONE]\n\n"
+
+
+def request(url, model, **more):
+    return LanguageRequest(Endpoint(url, model, "none"), sampling={}, extra_body={}, **more)
+
+
+async def answer(language):
+    context = LLMContext(messages=[{"role": "user", "content": "hello"}])
+    stream = await language.get_chat_completions(context)
+    return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+
+@pytest.mark.parametrize("fault", [{"delay_s": 30.0}, {"status": 500}, {"status": 401}])
+async def test_the_next_model_answers_when_the_first_is_late_or_fails(fault):
+    first, second = Scripted({"content": "first"}, **fault), Scripted({"content": "second"})
+    async with served(first.app) as first_url, served(second.app) as second_url:
+        backup = request(f"{second_url}/v1", "spare")
+        language = Language(
+            request(f"{first_url}/v1", "main", backups=(backup,)),
+            "Be brief.",
+            FallbackSettings(first_token_s=0.5),
+        )
+        assert await answer(language) == "second"
+        assert second.asked[0]["model"] == "spare"
+        assert second.asked[0]["messages"][0]["content"] == "Be brief."
+        # One that was late rests: the next turn does not wait for it again.
+        assert await answer(language) == "second"
+        assert [asked["model"] for asked in first.asked] == ["main"]
+
+
+async def test_a_first_model_that_answers_is_the_only_one_asked():
+    first, second = Scripted({"content": "fir"}, {"content": "st"}), Scripted()
+    async with served(first.app) as first_url, served(second.app) as second_url:
+        backup = request(f"{second_url}/v1", "spare")
+        language = Language(
+            request(f"{first_url}/v1", "main", backups=(backup,)), "", FallbackSettings()
+        )
+        assert await answer(language) == "first"
+        assert second.asked == []
