@@ -1,7 +1,6 @@
 """``duplex asr-server``: serve, or one of its tools. Parsing only; running is elsewhere."""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 
@@ -20,10 +19,9 @@ def main(arguments: Sequence[str]) -> int:
         DuplexError: The message names the fix.
     """
     if arguments and arguments[0] in TOOLS:
-        # Each tool is a module with a `main` like this one; most of them import NeMo.
-        tool = importlib.import_module(f"agent.parakeet.tools.{arguments[0].replace('-', '_')}")
-        code: int = tool.main(arguments[1:])
-        return code
+        from agent.parakeet.tools.run import run
+
+        return run(arguments[0], arguments[1:])
     from agent.parakeet import serve
 
     parser = argparse.ArgumentParser(
