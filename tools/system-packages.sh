@@ -1,7 +1,8 @@
 #!/bin/sh
 # What pip cannot bring, from Debian or Ubuntu; elsewhere says what to install.
 #   system-packages.sh run     what the agent needs
-#   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network
+#   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network,
+#                              telephones
 set -eu
 
 missing=""
@@ -16,6 +17,9 @@ test)
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="chromium"
     command -v ip >/dev/null || missing="$missing iproute2"
     command -v unshare >/dev/null || missing="$missing util-linux"
+    command -v sipp >/dev/null || missing="$missing sip-tester"
+    command -v baresip >/dev/null || missing="$missing baresip-core"
+    command -v linphonec >/dev/null || missing="$missing linphone-cli"
     ;;
 *)
     echo "usage: $0 run|test" >&2

@@ -10,7 +10,7 @@ from loguru import logger
 
 from agent.audio.chunk import Int16Array
 from agent.audio.conceal import GapFiller
-from agent.transports.jitter import AudioPacket, JitterBuffer, OrderedPacket
+from agent.transports.jitter import AudioPacket, JitterBuffer, JitterStats, OrderedPacket
 from agent.transports.pacing import PACKET_S, Overdue, PacedQueue
 from agent.transports.sip import rtp
 from agent.transports.sip.addresses import Address
@@ -97,6 +97,11 @@ class RtpSession(asyncio.DatagramProtocol):
         """Audio on its way to the peer."""
         return self._out
 
+    @property
+    def received(self) -> JitterStats:
+        """What became of the peer's packets."""
+        return self._jitter.stats
+
     def agree(self, agreement: Agreement, signalled_from: str) -> None:
         """Begin, or go on under other terms.
 
@@ -130,7 +135,7 @@ class RtpSession(asyncio.DatagramProtocol):
         if self._transport:
             self._transport.close()
             self._transport = None
-            stats = self._jitter.stats
+            stats = self.received
             logger.info(
                 "audio of a call: {} packets received, {} lost, {} late, {:.1f} s concealed; "
                 "{} sent, 99 % of them less than {:.0f} ms late",

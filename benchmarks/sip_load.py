@@ -1,0 +1,81 @@
+"""Concurrent telephone calls from sipp: how late our packets leave, and whether they all arrive.
+
+    python -m benchmarks.sip_load [--calls 20] [--seconds 10]
+
+Real signalling, real RTP, the whole pipeline with models that cost nothing: what is measured is the
+framework. Every caller hears an answer for the whole of the call and speaks himself. Run it on a
+quiet machine. Prints one JSON line; asserts nothing. Needs Debian's sip-tester.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from agent.server.telephone import telephone
+from agent.transports.pacing import Lateness
+from agent.transports.sip.call import SipCall
+from agent.transports.sip.g711 import PCMU
+from benchmarks.machine import describe
+from tests.sip import scenarios
+from tests.sip.household import sessions
+from tests.sip.peers import sipp
+
+_CALLS_PER_S = 10
+
+
+async def measure(calls: int, seconds: float) -> dict[str, object]:
+    """Let sipp place `calls` calls, each of `seconds`, and add up what their lines say."""
+    answer = " ".join(["word"] * round(seconds / 0.2))
+    sip = {"enabled": True, "port": 0}
+    household = sessions(answer, greeting=answer, sip=sip, server={"max_sessions": calls})
+    lateness, received, lost = Lateness(), 0, 0
+    taken: list[SipCall] = []
+    async with telephone(household) as server:
+        assert server is not None
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            # Quiet speech: it is received and looked at, and does not interrupt.
+            murmur = np.random.default_rng(0).normal(0, 200, round(seconds * 8000))
+            (directory / scenarios.SPEECH).write_bytes(PCMU.encode(murmur.astype(np.int16)))
+            steps = [scenarios.invited(), scenarios.play(), scenarios.pause(seconds)]
+            text = scenarios.scenario(*steps, scenarios.bye(2))
+            rate = ["-m", str(calls), "-l", str(calls), "-r", str(_CALLS_PER_S)]
+            run = sipp(text, server.address[1], directory, *rate)
+            media = set()
+            while run.process.poll() is None:
+                taken += [call for call in server.calls if call not in taken]
+                media |= {call.media for call in taken if call.media}
+                await asyncio.sleep(0.1)
+        for session in media:
+            lateness.merge(session.out.lateness)
+            received += session.received.received
+            lost += session.received.lost
+        await household.drain()
+    return {
+        "calls": len(taken),
+        "failed": run.process.returncode,
+        "packets_sent": lateness.packets,
+        "late_p50_ms": round(1000 * lateness.percentile_s(0.5)),
+        "late_p95_ms": round(1000 * lateness.percentile_s(0.95)),
+        "late_p99_ms": round(1000 * lateness.percentile_s(0.99)),
+        "packets_received": received,
+        "packets_lost": lost,
+    }
+
+
+def main() -> None:
+    """Print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args()
+    figures = asyncio.run(measure(options.calls, options.seconds))
+    print(json.dumps({"benchmark": "sip_load", **figures, **describe()}))
+
+
+if __name__ == "__main__":
+    main()
