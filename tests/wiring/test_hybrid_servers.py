@@ -47,6 +47,7 @@ def welcome(**fields) -> str:
 @pytest.mark.parametrize(
     ("replies", "error", "text"),
     [
+        ([None], CloudLostError, "refuses the key"),
         ([welcome(), None], CloudLostError, "refuses the key"),
         (["nonsense"], CloudLostError, "not a server of this protocol"),
         (

@@ -1,7 +1,9 @@
 """One open connection to our own service, and the utterances that are heard over it."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from loguru import logger
 from websockets.asyncio.client import ClientConnection
@@ -16,6 +18,8 @@ STALL_S = 2.0
 
 _OWED = SAMPLE_RATE
 """A second of audio; the server confirms every half."""
+
+_WRONG_KEY = 4401
 
 PIECE = samples(0.5)
 """Samples of a message when a replay has more: each is confirmed, so a slow uplink is no stall."""
@@ -100,7 +104,7 @@ class Line:
         # A dead network does not answer the closing handshake: do not wait for it.
         self.socket.transport.abort()
 
-    def _keep(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -119,7 +123,7 @@ class Line:
             self.is_leaving = True
             for hearing in self._hearings.values():
                 if not hearing.final.done():
-                    hearing.final.set_exception(_lost(error))
+                    hearing.final.set_exception(refusal(error) or error)
             if isinstance(error, CloudLostError):
                 self.socket.transport.abort()
 
@@ -167,10 +171,8 @@ class Line:
             hearing.final.set_exception(CloudRefusedError(f"the server says: {failed.code}"))
 
 
-def _lost(error: Exception) -> Exception:
+def refusal(error: Exception) -> CloudLostError | None:
+    """Tell a server that does not take the key from a connection that broke."""
     if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code == _WRONG_KEY:
         return CloudLostError("the server refuses the key")
-    return error
-
-
-_WRONG_KEY = 4401
+    return None

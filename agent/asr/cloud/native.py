@@ -12,12 +12,12 @@ from itertools import count
 from typing import Any
 
 from loguru import logger
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from agent.asr.cloud import wire
 from agent.asr.cloud.client import CloudLostError, Feed
-from agent.asr.cloud.line import PIECE, Hearing, Line
+from agent.asr.cloud.line import PIECE, Hearing, Line, refusal
 from agent.asr.hybrid.events import Answer
 
 _CONNECT_S = 3.0
@@ -120,19 +120,29 @@ class NativeClient:
                 socket = await connect(
                     settings.url, additional_headers=headers, compression=None, close_timeout=1.0
                 )
-                await socket.send(wire.hello(self._token, settings.language, settings.hints))
-                message = wire.parse(str(await socket.recv()))
+                message = await self._greet(socket)
         except TimeoutError:
             raise CloudLostError("no connection in time") from None
         except (OSError, WebSocketException) as error:
-            raise CloudLostError("no connection") from error
-        if not isinstance(message, wire.Welcome):
-            raise CloudLostError("not a server of this protocol")
+            raise refusal(error) or CloudLostError("no connection") from error
         self._token = message.token
         line = Line(socket, message)
         for number in message.held.keys() - self._active:
             line.end(number, is_answered=False)
         return line
+
+    async def _greet(self, socket: ClientConnection) -> wire.Welcome:
+        """Say hello; hang up on who does not answer as documented."""
+        settings, message = self._settings, None
+        try:
+            await socket.send(wire.hello(self._token, settings.language, settings.hints))
+            message = wire.parse(str(await socket.recv()))
+        finally:
+            if not isinstance(message, wire.Welcome):
+                socket.transport.abort()
+        if not isinstance(message, wire.Welcome):
+            raise CloudLostError("not a server of this protocol")
+        return message
 
 
 def _check(finished: wire.Finished, feed: Feed) -> None:

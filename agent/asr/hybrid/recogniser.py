@@ -93,6 +93,9 @@ class HybridRecogniser:
         """Append audio, shape (n,), int16, 16 kHz; see `Recogniser.push`."""
         if (audio := self._audio.get(self._current)) is not None:
             audio.append(pcm)
+            if audio.is_truncated and self._edge:
+                # The cloud could no longer hear all of it; the edge has.
+                self._core.withhold(self._now_s())
         if self._edge:
             self._edge.push(pcm, is_speech)
         self._core.heard(len(pcm), is_speech, self._now_s())
