@@ -1,6 +1,7 @@
 """A scripted call: who says what when, and what became of it. On virtual time."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,7 @@ class ScriptedCall:
     first_token_s: float = 0.1
     settings: Settings = field(default_factory=Settings)
     agent: Agent | None = None
+    edit: Callable[[list[Any]], list[Any]] = list
     delay_s: float = 0.0
     ears: dict[str, Any] = field(default_factory=dict)
     """Real models in the fakes' place: fields of `Models`."""
@@ -128,6 +130,7 @@ class ScriptedCall:
             transport,
             Channel("memory", VOICE_RATE, self.delay_s),
             agent=self.agent,
+            edit=self.edit,
             system_prompt="",
             clock=loop.time,
         )
