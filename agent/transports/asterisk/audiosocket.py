@@ -27,6 +27,7 @@ _CHUNK = 4096
 _FIRST_AUDIO_S = 1.0
 _ID_S = 5.0
 _KIND_OF_8_KHZ = 0x10
+_NO_NAME = "its first message is not the name of a call"
 
 
 class NoCallError(Exception):
@@ -231,6 +232,9 @@ async def _begun(input_: asyncio.StreamReader, output: asyncio.StreamWriter) -> 
                 data = await input_.read(_CHUNK)
                 if not data:
                     raise NoCallError("it was closed before it said which call it is")
+                if call_id is None and not reader.is_inside and data[0] != Kind.ID:
+                    # Told at once: its length may be a promise that is never kept.
+                    raise NoCallError(_NO_NAME)
                 for message in reader.push(data):
                     if call_id is None:
                         call_id = _named(message)
@@ -248,5 +252,5 @@ async def _begun(input_: asyncio.StreamReader, output: asyncio.StreamWriter) -> 
 
 def _named(message: Message) -> uuid.UUID:
     if message.kind != Kind.ID or len(message.payload) != 16:
-        raise NoCallError("its first message is not the name of a call")
+        raise NoCallError(_NO_NAME)
     return uuid.UUID(bytes=message.payload)

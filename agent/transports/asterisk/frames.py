@@ -56,6 +56,11 @@ class Reader:
     def __init__(self) -> None:
         self._held = bytearray()
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether a message has begun and is not complete."""
+        return bool(self._held)
+
     def push(self, data: bytes) -> Iterator[Message]:
         """Take bytes; give the messages that they complete."""
         self._held += data
