@@ -14,6 +14,7 @@ from pytest import approx
 
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.transports.phone.call import CallState
+from benchmarks.impairment import Impairment
 from tests.core.phone.calls import PhoneCall
 from tests.core.phone.providers import (
     SIDES,
@@ -180,6 +181,23 @@ def test_a_stream_out_of_order_is_put_in_order():
     assert [m["content"] for m in outcome.history] == ["what is the capital of France?", "Paris."]
     inbound = outcome.transport.connection.inbound
     assert inbound.stats.lost == 0 and inbound.stats.longest_hold >= 1
+
+
+def test_a_bad_network_is_borne():
+    """A tenth of the packets lost, 60 ms of jitter, some doubled."""
+    network = Impairment(loss=0.1, jitter_s=0.06, double=0.03, seed=3)
+    call = PhoneCall(
+        TelnyxSide(),
+        disturb=lambda packets: [packet for _, _, packet in network.arrivals(packets)],
+    )
+    call.caller_says("what is the capital of France?", start_s=0.5, end_s=2.0)
+    call.agent_says("Paris.")
+
+    outcome = call.run(lasting_s=5.0)
+
+    assert outcome.history[-1]["content"] == "Paris."
+    inbound = outcome.transport.connection.inbound
+    assert inbound.stats.lost > 5 and inbound.stats.late + inbound.stats.duplicate > 0
 
 
 @providers

@@ -4,6 +4,7 @@ One gate per provider: it knows the provider's secrets, so it tells friend from 
 calls whom, and writes the document that brings the call's sound to us.
 """
 
+import importlib.util
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import ClassVar
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import quoteattr
 
+from agent.errors import SettingsError
 from agent.settings import (
     ExotelSettings,
     GenesysSettings,
@@ -125,11 +127,19 @@ class WebhookGate(Gate):
 
 
 def gates(settings: PhoneSettings) -> dict[str, Gate]:
-    """The providers that are set up, by name."""
+    """The providers that are set up, by name.
+
+    Raises:
+        SettingsError: A package that checks signatures is not installed.
+    """
     made: dict[str, Gate] = {}
     if settings.twilio:
         made["twilio"] = TwilioGate(settings.twilio)
     if settings.telnyx:
+        if importlib.util.find_spec("cryptography") is None:
+            raise SettingsError(
+                'phone.telnyx needs cryptography for signatures: pip install "duplex-voice[telnyx]"'
+            )
         made["telnyx"] = TelnyxGate(settings.telnyx)
     if settings.plivo:
         made["plivo"] = PlivoGate(settings.plivo)

@@ -1,0 +1,119 @@
+"""Word errors over the telephone, beside the same recordings at 16 kHz.
+
+A recording goes through G.711 mu-law at 8 kHz in packets of 20 ms, over a network that loses,
+delays, reorders and doubles them by seed, into the buffer that telephone calls use, and back to
+16 kHz. One line of JSON; word error rates are exact and need no quiet machine:
+
+    python -m benchmarks.telephone --every 4
+
+Recorded digits are joined to numbers of four to eight and counted apart where the folder of
+recordings is given by DUPLEX_DATA.
+"""
+
+import argparse
+import json
+import os
+import random
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soundfile
+
+from agent.asr.moonshine import Moonshine
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, to_float
+from agent.audio.resample import resample
+from agent.models.store import locate
+from agent.transports.phone.inbound import InboundAudio
+from agent.transports.sip.g711 import PCMU
+from benchmarks.corpus import Recording, load, normalise
+from benchmarks.impairment import Impairment
+from benchmarks.machine import describe
+
+RATE = 8_000
+PACKET = RATE // 50
+
+LINES = {
+    "mulaw": Impairment(),
+    "loss_1": Impairment(loss=0.01, jitter_s=0.02, double=0.01),
+    "loss_3": Impairment(loss=0.03, jitter_s=0.04, double=0.01),
+    "loss_5": Impairment(loss=0.05, jitter_s=0.06, double=0.01),
+    "loss_10": Impairment(loss=0.10, jitter_s=0.06, double=0.01),
+}
+
+_DIGITS = "zero one two three four five six seven eight nine".split()
+
+
+def over(line: Impairment, pcm: Int16Array) -> Int16Array:
+    """What we hear of a recording, both 16 kHz."""
+    narrow = resample(pcm, SAMPLE_RATE, RATE)
+    padded = np.pad(narrow, (0, -len(narrow) % PACKET))
+    inbound = InboundAudio(RATE)
+    heard = [
+        inbound.push(number, PCMU.decode(PCMU.encode(packet)), at_s)
+        for at_s, number, packet in line.arrivals(padded.reshape(-1, PACKET))
+    ]
+    heard.append(inbound.overdue(PACKET))
+    return resample(np.concatenate(heard), RATE, SAMPLE_RATE)
+
+
+def digits(folder: Path, count: int) -> list[Recording]:
+    """Numbers of four to eight digits by one speaker each, with pauses between."""
+    chance = random.Random(7)
+    files = sorted(folder.glob("**/*.wav")) + sorted(folder.glob("**/*.flac"))
+    by_speaker: dict[str, dict[str, list[Path]]] = {}
+    for path in files:
+        digit, speaker, *_ = path.stem.split("_")
+        by_speaker.setdefault(speaker, {}).setdefault(digit, []).append(path)
+    numbers = []
+    for index in range(count):
+        speaker = chance.choice(sorted(by_speaker))
+        wanted = [str(chance.randrange(10)) for _ in range(chance.randint(4, 8))]
+        pieces: list[Int16Array] = []
+        for digit in wanted:
+            pcm, rate = soundfile.read(chance.choice(by_speaker[speaker][digit]), dtype="int16")
+            quiet = np.zeros(round(chance.uniform(0.1, 0.35) * SAMPLE_RATE), np.int16)
+            pieces += [resample(pcm, rate, SAMPLE_RATE), quiet]
+        text = " ".join(_DIGITS[int(digit)] for digit in wanted)
+        numbers.append(Recording(f"number-{index}", text, np.concatenate(pieces)))
+    return numbers
+
+
+def errors(model: Moonshine, recordings: list[Recording], line: Impairment | None) -> float:
+    """Word error rate over all recordings, each with a network of its own."""
+    said, understood = [], []
+    for index, recording in enumerate(recordings):
+        pcm = recording.pcm
+        if line:
+            network = Impairment(line.loss, line.delay_s, line.jitter_s, line.double, index)
+            pcm = over(network, pcm)
+        said.append(normalise(recording.text))
+        understood.append(normalise(model.transcribe(to_float(pcm)).text))
+    return round(float(jiwer.wer(said, understood)), 4)
+
+
+def main() -> None:
+    """Print one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--every", type=int, default=1, help="take every n-th recording")
+    parser.add_argument("--model", default="moonshine-base-en")
+    given = parser.parse_args()
+    model = Moonshine(locate(given.model))
+    source, recordings = load()
+    sets = {"prompts": recordings[:: given.every]}
+    if data := os.environ.get("DUPLEX_DATA"):
+        sets["numbers"] = digits(Path(data) / "digits", max(1, 60 // given.every))
+    rates = {
+        name: {
+            "recordings": len(chosen),
+            "words": sum(len(normalise(recording.text).split()) for recording in chosen),
+            "wide_16k": errors(model, chosen, None),
+            **{line: errors(model, chosen, network) for line, network in LINES.items()},
+        }
+        for name, chosen in sets.items()
+    }
+    print(json.dumps({"wer": rates, "model": given.model, "source": source, **describe()}))
+
+
+if __name__ == "__main__":
+    main()
