@@ -136,7 +136,7 @@ def parse(datagram: bytes) -> Message:
     if not lines[0]:
         raise MalformedError("empty")
     headers = Headers(_header_lines(lines[1:]))
-    missing = [name for name in _REQUIRED if headers.get(name) is None]
+    missing = [name for name in _REQUIRED if not any(headers.all(name))]
     if missing:
         raise MalformedError(f"no {missing[0]} header")
     message = _first_line(lines[0], headers)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from agent.transports.sip.addresses import parse_name_address, parse_uri, parse_via
 from agent.transports.sip.dialog import Dialog, response_to
 from agent.transports.sip.message import Headers, MalformedError, Request, Response, cseq, parse
+from agent.transports.sip.transactions import TransactionLayer
 from tests.core.sip.limits import cases
 
 INVITE = (
@@ -49,6 +50,7 @@ def test_what_is_written_is_read_again():
         INVITE.replace(b"SIP/2.0\r\nv", b"SIP/3.0\r\nv"),
         b"SIP/2.0 999 No\r\n" + INVITE.split(b"\r\n", 1)[1],
         INVITE.replace(b"v:", b" :"),
+        INVITE.replace(b"SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport, SIP/2.0/TCP [::1]", b","),
         b"x" * 70_000,
     ],
 )
@@ -125,14 +127,29 @@ NEAR_MISS = st.lists(
 ).map(b"".join)
 
 
+PLACE = st.integers(0, len(INVITE))
+SPLICED = st.builds(
+    lambda start, end, between: INVITE[:start] + between + INVITE[end:],
+    PLACE,
+    PLACE,
+    st.binary(max_size=8)
+    | st.sampled_from([b",", b'"', b"<", b">", b";", b"\r\n", b"@", b"=", b"["]),
+)
+
+
 @cases
-@given(st.binary(max_size=300) | NEAR_MISS)
+@given(st.binary(max_size=300) | NEAR_MISS | SPLICED)
 def test_any_bytes_are_a_message_or_malformed(datagram):
     try:
         message = parse(datagram)
+        parse(bytes(message))
+        if isinstance(message, Request):
+            TransactionLayer().receive_request(message, ("10.0.0.1", 5060), 0.0)
+            Dialog.of_invite(message, "sip:bot@us").next_hop()
+        else:
+            TransactionLayer().receive_response(message, 0.0)
     except MalformedError:
         return
-    parse(bytes(message))
 
 
 @cases
