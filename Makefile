@@ -75,7 +75,7 @@ test-parakeet: .venv-parakeet/tested ## NeMo and a real Triton, on tiny checkpoi
 	@test -n "$(PYTHON)" || { echo "Duplex needs Python 3.11 to 3.13: apt install python3 python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv-parakeet
 	$(PARAKEET_PIP) install --progress-bar off "$(TORCH)"
-	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt -e ".[parakeet,triton]"
+	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt -e ".[asr-server,parakeet,triton]"
 	@touch $@
 
 # NVIDIA's server is taken out of its package; its embedded Python knows NumPy 1 only.

@@ -62,12 +62,11 @@ class Worker:
         Raises:
             DeviceLostError: The child is gone; Triton must load the model again.
         """
-        items = [
-            {"samples": len(utterance.pcm), "options": wire.options_to(utterance.options)}
-            for utterance in utterances
-        ]
-        payload = wire.join([utterance.pcm for utterance in utterances])
-        self._send({"do": "transcribe", "id": 0, "items": items}, payload)
+        items = []
+        for item, utterance in enumerate(utterances):
+            self._send({"do": "hold", "item": item}, utterance.pcm.tobytes())
+            items.append({"item": item, "options": wire.options_to(utterance.options)})
+        self._send({"do": "transcribe", "id": 0, "items": items})
         answer = self._receive()
         if answer["is"] != "batch":
             raise DeviceLostError(answer.get("message", "the worker is gone"))
@@ -84,7 +83,7 @@ class Worker:
 
     def _send(self, header: wire.Header, payload: bytes = b"") -> None:
         try:
-            self._sink.write(wire.encode(header, payload))
+            self._sink.write(wire.encode(header, len(payload)) + payload)
             self._sink.flush()
         except BrokenPipeError as error:
             raise DeviceLostError("the worker is gone") from error
