@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from loguru import logger
 
+from agent.asr.biased import BiasedMoonshine
 from agent.asr.cloud.cloud import Cloud, CloudSettings, client_for
 from agent.asr.hybrid.core import HybridSettings
 from agent.asr.hybrid.events import Mode
@@ -35,11 +36,11 @@ from agent.session import Models
 from agent.settings import AsrSettings, Settings, TurnSettings
 from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
-from agent.turns.ending import Profile
 from agent.turns.hotwords import HotwordSettings
 from agent.turns.overlap import OverlapSettings
 from agent.turns.policy import FusedPolicy, PolicySettings
 from agent.turns.smart_turn import SmartTurn
+from agent.vad.readings import Profile
 from agent.vad.silero import SileroModel
 
 _MOST_TOKENS = 3200
@@ -124,7 +125,8 @@ class Runtimes:
 
     def _sides(self, moonshine: Moonshine | None) -> Sides:
         asr = self._settings.asr
-        edge = StreamingMoonshine(moonshine) if moonshine else None
+        reader = BiasedMoonshine(moonshine, asr.hints) if moonshine and asr.hints else moonshine
+        edge = StreamingMoonshine(reader) if reader else None
         mode = Mode(asr.effective_mode)
         return Sides(edge, self._cloud, HybridSettings(mode, cloud_below=asr.cloud.below))
 

@@ -43,7 +43,6 @@ from agent.settings import Settings
 from agent.tts.speech import Voice
 from agent.turns.events import TurnPolicy
 from agent.turns.smart_turn import SmartTurn
-from agent.vad.endpointer import EndpointerSettings
 from agent.vad.silero import SileroModel
 
 _WATCHDOG_S = 60.0
@@ -235,7 +234,7 @@ class VoiceSession:
             transport.input(),
             ClientControl(listening, recorder),
             listening,
-            Recognition(models.recogniser(), EndpointerSettings(), recorder, self._thread("asr")),
+            Recognition(models.recogniser(), recorder, self._thread("asr")),
             TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
             aggregators.user(),
             self._dialogue,

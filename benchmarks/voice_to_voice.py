@@ -170,7 +170,7 @@ def _report(
         figures[party.name] = _quantiles(latencies[party.name])
         figures[party.name]["unanswered"] = unanswered[party.name]
         if party.session:
-            figures[party.name]["stages_p50_s"] = _stages(party.session)
+            figures[party.name] |= _of_the_session(party.session, turns=len(latencies[party.name]))
     ours, theirs = (figures[party.name]["p50_s"] for party in parties)
     return {
         "benchmark": "voice_to_voice",
@@ -184,6 +184,16 @@ def _report(
 def _quantiles(values: list[float]) -> dict[str, Any]:
     p90 = statistics.quantiles(values, n=10)[-1]
     return {"n": len(values), "p50_s": round(statistics.median(values), 3), "p90_s": round(p90, 3)}
+
+
+def _of_the_session(session: VoiceSession, turns: int) -> dict[str, Any]:
+    """What only our own records tell: each question is one turn, whose answer is asked for once."""
+    records = session.recorder.turns[1:]
+    return {
+        "stages_p50_s": _stages(session),
+        "cut_offs": max(0, len(records) - turns),
+        "model_calls_per_turn": round(sum(r.model_calls for r in records) / max(turns, 1), 2),
+    }
 
 
 def _stages(session: VoiceSession) -> dict[str, float]:

@@ -44,6 +44,7 @@ class TurnRecord:
         interrupted: Whether the user cut the answer.
         decision: Kind, reason and figures of the decision that ended the turn.
         marks: Seconds since the session began, by stage.
+        model_calls: Answers the language model was asked for, drafts that were withdrawn included.
     """
 
     turn: int
@@ -54,6 +55,7 @@ class TurnRecord:
     interrupted: bool = False
     decision: dict[str, Any] = field(default_factory=dict)
     marks: dict[str, float] = field(default_factory=dict)
+    model_calls: int = 0
 
     def stages(self) -> dict[str, float]:
         """How long after the user's last sample each mark came, in seconds."""
@@ -78,6 +80,7 @@ class TurnRecord:
             "decision": self.decision,
             "marks_s": {name: round(at, 3) for name, at in self.marks.items()},
             "stages": self.stages(),
+            "model_calls": self.model_calls,
         }
 
 
@@ -115,6 +118,7 @@ class TurnRecorder:
         self.watch_words: Callable[[Hypothesis], None] | None = None
         """Told of every hypothesis."""
         self._draft: dict[str, float] = {}
+        self._drafts = 0
 
     @property
     def current(self) -> TurnRecord:
@@ -140,8 +144,13 @@ class TurnRecorder:
         """Mark a stage of a turn that is not decided yet; the last such mark counts."""
         self._draft[name] = self.now_s()
 
-    def draft_begins(self) -> None:
-        """Forget how far an earlier draft of the answer had come."""
+    def asked(self, *, draft: bool) -> None:
+        """The language model was asked for an answer, or for a draft of one."""
+        if not draft:
+            self.current.model_calls += 1
+            return
+        self._drafts += 1
+        # However far an earlier draft had come.
         for name in _OF_THE_ANSWER:
             self._draft.pop(name, None)
 
@@ -155,7 +164,8 @@ class TurnRecorder:
             decision=decision,
         )
         record.marks = {"speech_end": self.at_sample(end), **self._draft, "decided": self.now_s()}
-        self._draft = {}
+        record.model_calls = self._drafts
+        self._draft, self._drafts = {}, 0
         self.turns.append(record)
 
     def mark(self, name: str, *, draft: bool = False) -> None:

@@ -20,6 +20,7 @@ from agent.llm.fallback import Failure
 from agent.tts.speech import Speech
 from agent.turns.echo import SILENT_DBFS
 from agent.turns.events import Decision
+from agent.vad.readings import Profile
 
 
 @dataclass
@@ -119,6 +120,13 @@ class AgentSpeechFrame(SystemFrame):
     is_speaking: bool
     said: str = ""
     unsaid: str = ""
+
+
+@dataclass
+class ProfileFrame(SystemFrame):
+    """Upstream: how the user is expected to speak next, for those who read the posterior."""
+
+    profile: Profile = Profile.SHORT
 
 
 @dataclass

@@ -24,15 +24,12 @@ from agent.processors.frames import (
     HopFrame,
     HypothesisFrame,
     PrivacyFrame,
+    ProfileFrame,
     UtteranceOverFrame,
 )
-from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted
+from agent.vad.endpointer import Endpointer, SpeechStarted
+from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP
-
-PREFETCH = EndpointerSettings(
-    on_probability=0.4, off_probability=0.2, min_speech_s=0.032, min_silence_s=0.096
-)
-"""Opens the gate: early, since what it lets in by mistake costs a decode and nothing else."""
 
 _ABANDON_AFTER = samples(1.0)
 """Silence that closes an utterance which was never confirmed as speech."""
@@ -52,7 +49,6 @@ class Recognition(FrameProcessor):
     def __init__(
         self,
         recogniser: Recogniser | Sides,
-        confirmation: EndpointerSettings,
         recorder: TurnRecorder,
         executor: Executor,
     ) -> None:
@@ -60,9 +56,9 @@ class Recognition(FrameProcessor):
         sides = recogniser if isinstance(recogniser, Sides) else Sides(recogniser)
         self._recogniser = HybridRecogniser(sides, executor, self._on_outcome)
         self._recorder = recorder
-        self._prefetch = Endpointer(PREFETCH, SAMPLE_RATE, HOP)
-        self._confirmation = Endpointer(confirmation, SAMPLE_RATE, HOP)
-        self._off_probability = confirmation.off_probability
+        self._readings = READINGS[Profile.SHORT]
+        self._prefetch = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
+        self._confirmation = Endpointer(self._readings.confirmation, SAMPLE_RATE, HOP)
         self._ring = PreRoll(PRE_ROLL_SAMPLES)
         self._utterances = 0
         self._opened_at: int | None = None
@@ -90,11 +86,19 @@ class Recognition(FrameProcessor):
             case UtteranceOverFrame():
                 self._end()
                 return
+            case ProfileFrame():
+                self._adopt(frame.profile)
+                return
             case PrivacyFrame():
                 self._recogniser.is_private = frame.is_private
             case HopFrame():
                 self._on_hop(frame)
         await self.push_frame(frame, direction)
+
+    def _adopt(self, profile: Profile) -> None:
+        self._readings = READINGS[profile]
+        self._prefetch.adopt(self._readings.prefetch)
+        self._confirmation.adopt(self._readings.confirmation)
 
     def _on_hop(self, frame: HopFrame) -> None:
         at = frame.chunk.end_sample
@@ -123,7 +127,7 @@ class Recognition(FrameProcessor):
         Most pauses turn out too short to matter and cost one decode; the one that ends the turn
         has its text that much earlier, and after the second decode its final for nothing.
         """
-        if probability >= self._off_probability:
+        if probability >= self._readings.gate:
             self._is_pausing = False
         elif not self._is_pausing:
             self._is_pausing = True

@@ -118,8 +118,7 @@ class Synthesis(FrameProcessor):
             return
         self._splitter = ClauseSplitter()
         self._is_responding, self._has_text, self._called_tool = True, False, False
-        if self._draft:
-            self._recorder.draft_begins()
+        self._recorder.asked(draft=bool(self._draft and self._draft.is_pending))
         await self._act(self._fallback.request_started(self._now()))
         await self._put(frame)
 

@@ -23,6 +23,7 @@ from agent.processors.frames import (
     ExpectationFrame,
     HopFrame,
     HypothesisFrame,
+    ProfileFrame,
     TurnDecisionFrame,
     UtteranceOverFrame,
 )
@@ -40,6 +41,7 @@ from agent.turns.events import (
     TurnPolicy,
 )
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
+from agent.vad.readings import Profile
 
 _SCORE_EVERY = samples(0.16)
 """Silence between two prosody scores; the first comes after as much. The answer changes as the
@@ -93,6 +95,7 @@ class TurnTaking(FrameProcessor):
         self._silent_since = 0
         self._next_score: int | None = None
         self._next_evidence = 0
+        self._profile = Profile.SHORT
         self._scoring: asyncio.Task[None] | None = None
         self._hypothesis: Hypothesis | None = None
         self._committed: Decision | None = None
@@ -205,6 +208,9 @@ class TurnTaking(FrameProcessor):
     async def _tell(self, evidence: Evidence) -> None:
         for decision in self._policy.push(evidence):
             await self._announce(decision)
+        if isinstance(self._policy, Explains) and self._policy.profile is not self._profile:
+            self._profile = self._policy.profile
+            await self.push_frame(ProfileFrame(self._profile), FrameDirection.UPSTREAM)
 
     async def _announce(self, decision: Decision) -> None:
         text = _words_of(self._hypothesis, decision)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.ending import Judgement
 from agent.turns.floor import Floor
+from agent.vad.readings import Profile
 
 
 class DecisionKind(Enum):
@@ -161,7 +162,12 @@ class TurnPolicy(Protocol):
 
 @runtime_checkable
 class Explains(Protocol):
-    """A policy that can be asked what it thinks. Optional: for the page, records and pictures."""
+    """A policy that can be asked what it thinks and expects. Optional."""
+
+    @property
+    def profile(self) -> Profile:
+        """How the user is expected to speak next: the readings that suit it."""
+        ...
 
     @property
     def floor(self) -> Floor:

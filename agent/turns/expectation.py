@@ -2,8 +2,9 @@
 
 import re
 
-from agent.turns.ending import Context, Profile
+from agent.turns.ending import Context
 from agent.turns.events import Expectation
+from agent.vad.readings import Profile
 
 _DICTATED = re.compile(
     r"\b(numbers?|digits?|address|e-?mail|spell|spelling|postcode|zip|code|card|account|iban|"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import SAMPLE_RATE, samples, seconds
 from agent.turns.completeness import Completeness, completeness
-from agent.turns.ending import FRESH_PARTIAL_S, Context, EndOfTurn, Judgement, Profile
+from agent.turns.ending import FRESH_PARTIAL_S, Context, EndOfTurn, Judgement
 from agent.turns.events import (
     AgentFloor,
     Decision,
@@ -35,7 +35,7 @@ from agent.turns.overlap import (
     OverlapWords,
 )
 from agent.vad.endpointer import Endpointer, SpeechStarted, SpeechStopped
-from agent.vad.readings import CONFIRMATION, PREFETCH
+from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP
 
 Figures = Mapping[str, float | str]
@@ -102,8 +102,10 @@ class FusedPolicy:
         self._settings = settings or PolicySettings()
         self._ending = ending or EndOfTurn()
         self._hotwords = Hotwords(self._settings.hotwords)
-        self._prefetch = Endpointer(PREFETCH, SAMPLE_RATE, HOP)
-        self._speech = Endpointer(CONFIRMATION, SAMPLE_RATE, HOP)
+        self._profile = self._settings.profile or Profile.SHORT
+        readings = READINGS[self._profile]
+        self._prefetch = Endpointer(readings.prefetch, SAMPLE_RATE, HOP)
+        self._speech = Endpointer(readings.confirmation, SAMPLE_RATE, HOP)
         self._floor = Floor.OPEN
         self._floor_since = 0
         self._now = 0
@@ -124,6 +126,11 @@ class FusedPolicy:
     def floor(self) -> Floor:
         """Who holds the floor."""
         return self._floor
+
+    @property
+    def profile(self) -> Profile:
+        """How the user is expected to speak next."""
+        return self._profile
 
     @property
     def judgement(self) -> Judgement | None:
@@ -161,6 +168,7 @@ class FusedPolicy:
                 return self._on_agent(evidence)
             case Expectation():
                 self._expectation = evidence
+                self._expect()
                 return []
             case TurnLost():
                 return self._signal(Signal.AGENT_OFF, "nothing was left to answer")
@@ -220,6 +228,7 @@ class FusedPolicy:
     def _on_agent(self, agent: AgentFloor) -> list[Decision]:
         was_speaking = self._agent.is_speaking
         self._agent = agent
+        self._expect()
         if agent.is_speaking:
             self._awake_until = self._now + samples(self._settings.wake_s)
             if was_speaking:
@@ -433,6 +442,7 @@ class FusedPolicy:
         self._floor, act = TABLE[before, signal]
         if self._floor is not before:
             self._floor_since = self._now
+            self._expect()
         if before is Floor.PAUSED and self._floor is Floor.USER and act is Act.RESUME:
             # Said over the agent's last word.
             self._begin_turn(self._speech.last_speech_end)
@@ -462,6 +472,15 @@ class FusedPolicy:
         if self._floor is Floor.AGENT and not self._agent.is_speaking:
             return self._signal(Signal.AGENT_OFF, "has nothing to say")
         return []
+
+    def _expect(self) -> None:
+        """Read the posterior as the dialogue leads to; what is being said is heard to its end."""
+        self._profile = self._context().profile
+        readings = READINGS[self._profile]
+        self._prefetch.adopt(readings.prefetch)
+        # Confirmation opens a turn; once it is open, decision says whether it goes on.
+        is_open = self._floor is Floor.USER
+        self._speech.adopt(readings.decision if is_open else readings.confirmation)
 
     def _begin_turn(self, start_sample: int) -> None:
         self._speculated = None

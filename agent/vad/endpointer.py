@@ -53,13 +53,18 @@ class Endpointer:
     """One reading of the posterior: hysteresis in probability and in time. Pure."""
 
     def __init__(self, settings: EndpointerSettings, sample_rate: int, hop: int) -> None:
-        self._settings = settings
+        self._rate = sample_rate
         self._hop = hop
-        self._min_speech = settings.min_speech_s * sample_rate
-        self._min_silence = settings.min_silence_s * sample_rate
+        self.adopt(settings)
         self.is_speech = False
         self._run_start: int | None = None
         self._last_speech_end = 0
+
+    def adopt(self, settings: EndpointerSettings) -> None:
+        """Read on with other thresholds; whether it is speech now does not change."""
+        self._settings = settings
+        self._min_speech = settings.min_speech_s * self._rate
+        self._min_silence = settings.min_silence_s * self._rate
 
     @property
     def last_speech_end(self) -> int:
