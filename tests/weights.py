@@ -3,16 +3,12 @@
 Known numbers; what the fitted ones do is said by benchmarks/turns.py.
 """
 
-from agent.turns.fitted import Weights
+from agent.turns.weights import Model, Weights
 
-KNOWN = Weights(
-    bias=-2.0,
-    words={"stop": 2.0, "question": 2.0, "comma": -2.0, "unmarked": 0.0, "trailing": -4.0},
-    voice=1.0,
-    unscored=0.0,
-    pause=1.0,
+KNOWN = Model(
+    short=Weights(bias=2.2, words=0.5, voice=0.7, pause=1.0),
+    continuous=Weights(bias=-1.0, words=0.0, voice=0.5, pause=1.0),
+    unscored=-2.0,
     digits_missing=-4.0,
-    digits_complete=3.0,
-    continuous_scale=1.8,
-    speculate_odds=1.0,
+    digits_complete=4.0,
 )

@@ -1,10 +1,7 @@
 """Does a text sound finished? Read off its last words. Pure."""
 
 import re
-from collections.abc import Sequence
 from enum import Enum
-
-from agent.asr.hypothesis import Word
 
 
 class Completeness(Enum):
@@ -65,24 +62,3 @@ def digits_in(text: str) -> int:
             count += 1 + extra
         extra = 0
     return count
-
-
-def reading(text: str, words: Sequence[Word] = ()) -> dict[str, float]:
-    """What the end of a text says about the end of the turn, as features by name.
-
-    Args:
-        text: A transcript with the recogniser's own punctuation.
-        words: Its words with times and confidence, where they are known.
-
-    Returns:
-        Each feature that is present, usually 1.0; empty where no word was recognised.
-    """
-    stripped = text.rstrip()
-    found = _WORD.findall(stripped.lower().replace("’", "'"))
-    if not found:
-        return {}
-    mark = {"?": "question", ".": "stop", "!": "stop", ",": "comma"}.get(stripped[-1], "unmarked")
-    features = {mark: 1.0}
-    if found[-1] in _TRAILING_WORDS and mark != "question":
-        features["trailing"] = 1.0
-    return features

@@ -2,47 +2,48 @@
 
 What silence, words, voice and dialogue say is added up (naive Bayes with fitted weights):
 
-    log-odds = bias + words + voice + context + pause * surprise(silence / the caller's pace)
+    log-odds = bias + words * boundary(text) + voice * logit(score) + context
+                    + pause * surprise(silence / the caller's pace)
 
-Each term says by how much it speaks for an end. The rule and the thresholds follow Raux and
-Eskenazi 2009: waiting another moment is worth it while the chance of a pause ending in that
-moment, times the cost of a cut-off, exceeds the cost of that moment to somebody who has finished.
+Each term says by how much it speaks for an end. The thresholds follow Raux and Eskenazi 2009:
+waiting another moment is worth it while the chance that a pause ends in that moment, times the cost
+of a cut-off, exceeds what that moment costs somebody who has finished.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from agent.asr.hypothesis import Hypothesis
-from agent.turns.completeness import digits_in, reading
-from agent.turns.fitted import FITTED, Weights
+from agent.turns.boundary import boundary
+from agent.turns.completeness import digits_in
+from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD, Pace, silence_for, surprise
+from agent.turns.weights import Model, Weights
+from agent.vad.readings import Profile
 
 PREFETCH_FLOOR = 0.17
 """Posterior above which a turn never ends, whatever the sum: somebody may be speaking. For the
 policy, which sees the posterior."""
 
 FRESH_PARTIAL_S = 0.12
-"""Nor does it end so soon after the text changed: the recogniser is still at work."""
+"""Nor does it end so soon after a partial changed that does not cover all the speech: the
+recogniser is still at work."""
 
 PROSODY_EVERY_S = 0.16
 """Silence between two scores of the voice."""
 
+PROSODY_UNTIL_S = 0.5
+"""Silence after which another score says nothing: Smart Turn's score rises with the silence
+itself, whether or not the turn has ended (`docs/turns.md`)."""
+
+SPECULATE_ODDS = 1.0
+"""Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
+sooner gains."""
+
 _LOGIT_LIMIT = 4.0
 """A score nearer to 0 or 1 than 0.018 says no more than that."""
-
-_NEVER_S = math.inf
-
-
-class Profile(Enum):
-    """How the user is going to speak."""
-
-    SHORT = "short"
-    """Answers and commands."""
-
-    CONTINUOUS = "continuous"
-    """Dictation and open speech: numbers, addresses, spelling, stories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Judgement:
     @property
     def probability(self) -> float:
         """That the turn has ended."""
-        return _probability(self.log_odds)
+        return 1 / (1 + math.exp(-min(max(self.log_odds, -30.0), 30.0)))
 
     @property
     def speculates(self) -> bool:
@@ -117,8 +118,8 @@ class EndOfTurn:
     judgement, and a judgement changes nothing.
     """
 
-    def __init__(self, weights: Weights = FITTED) -> None:
-        self._weights = weights
+    def __init__(self, model: Model = FITTED) -> None:
+        self._model = model
         self._pace = Pace()
         self._context = Context()
         self.begin()
@@ -135,20 +136,20 @@ class EndOfTurn:
             context: What the dialogue leads to expect; None keeps what was.
         """
         self._context = context or self._context
-        self._words_term = self._context_term = 0.0
+        self._boundary = boundary("")
+        self._expected = 0.0
         self._voice: float | None = None
 
     def heard(self, hypothesis: Hypothesis) -> None:
         """The recogniser's latest text for the turn, settled or not."""
-        found = reading(hypothesis.text, hypothesis.words)
-        self._words_term = sum(
-            self._weights.words.get(name, 0.0) * value for name, value in found.items()
-        )
-        self._context_term = self._expected(hypothesis.text)
+        is_answer = self._context.agent_text.rstrip().endswith("?")
+        self._boundary = boundary(hypothesis.text, is_answer=is_answer)
+        self._expected = self._as_expected(hypothesis.text)
 
     def sounded(self, probability: float) -> None:
-        """Smart Turn's latest score of this silence."""
-        self._voice = _logit(probability)
+        """Smart Turn's latest score of this silence; the lowest counts."""
+        logit = _logit(probability)
+        self._voice = logit if self._voice is None else min(self._voice, logit)
 
     def resumed(self, pause_s: float) -> None:
         """The user speaks on after a pause: its length is learnt, its scores are forgotten."""
@@ -161,17 +162,15 @@ class EndOfTurn:
         Args:
             silence_s: Since the user's last speech.
         """
-        terms = self._fixed(self._voice)
+        terms = self._terms(self._voice)
         base = sum(terms.values())
-        weights = self._weights
-        terms["pause"] = weights.pause * surprise(silence_s / self._scale)
-        commit = math.log(HAZARD * self._context.cost_s)
+        terms["pause"] = self._weights.pause * surprise(silence_s / self._scale)
         return Judgement(
             log_odds=base + terms["pause"],
             terms=terms,
-            speculate=math.log(weights.speculate_odds),
-            commit=commit,
-            commit_at_s=self._silence_for(commit - base),
+            speculate=math.log(SPECULATE_ODDS),
+            commit=self._commit,
+            commit_at_s=self._silence_for(self._commit - base),
         )
 
     def wants_prosody(self, silence_s: float) -> bool:
@@ -180,50 +179,59 @@ class EndOfTurn:
         It cannot where even the best score leaves COMMIT to a later score, nor where the worst
         leaves it due by now.
         """
-        commit = math.log(HAZARD * self._context.cost_s)
-        best = self._silence_for(commit - sum(self._fixed(_LOGIT_LIMIT).values()))
-        worst = self._silence_for(commit - sum(self._fixed(-_LOGIT_LIMIT).values()))
-        return best < silence_s + 2 * PROSODY_EVERY_S and worst > silence_s
+        if silence_s > PROSODY_UNTIL_S:
+            return False
+        highest = _LOGIT_LIMIT if self._voice is None else self._voice
+        best = self._silence_for(self._commit - sum(self._terms(highest).values()))
+        worst = self._silence_for(self._commit - sum(self._terms(-_LOGIT_LIMIT).values()))
+        return silence_s < worst and best < worst
+
+    @property
+    def _weights(self) -> Weights:
+        is_short = self._context.profile is Profile.SHORT
+        return self._model.short if is_short else self._model.continuous
 
     @property
     def _scale(self) -> float:
-        slow = self._weights.continuous_scale
-        return self._pace.scale * (slow if self._context.profile is Profile.CONTINUOUS else 1.0)
+        # Pauses between groups of digits say nothing of the last one, and waiting longer behind
+        # it split no fewer numbers (benchmarks/turns.py).
+        return self._pace.scale if self._context.profile is Profile.SHORT else 1.0
 
-    def _fixed(self, voice: float | None) -> dict[str, float]:
+    @property
+    def _commit(self) -> float:
+        return math.log(HAZARD * self._context.cost_s)
+
+    def _terms(self, voice: float | None) -> dict[str, float]:
         """All terms but that of the silence itself."""
         weights = self._weights
         return {
             "bias": weights.bias,
-            "words": self._words_term,
-            "voice": weights.unscored if voice is None else weights.voice * voice,
-            "context": self._context_term,
+            "words": weights.words * self._boundary,
+            "voice": weights.voice * (self._model.unscored if voice is None else voice),
+            "context": self._expected,
         }
 
     def _silence_for(self, missing: float) -> float:
         if missing <= 0.0:
             return 0.0
         if self._weights.pause <= 0.0:
-            return _NEVER_S
+            return math.inf
         return silence_for(missing / self._weights.pause) * self._scale
 
-    def _expected(self, text: str) -> float:
-        wanted = self._context.digits
-        if wanted is None:
+    def _as_expected(self, text: str) -> float:
+        wanted, heard = self._context.digits, digits_in(text)
+        # More than were asked for: the recogniser has miscounted, and may have before.
+        if wanted is None or heard == 0 or heard > wanted:
             return 0.0
-        heard = digits_in(text)
-        if heard == 0:
-            return 0.0
-        return self._weights.digits_missing if heard < wanted else self._weights.digits_complete
+        return self._model.digits_missing if heard < wanted else self._model.digits_complete
 
 
 def asks_yes_or_no(agent_text: str) -> bool:
     """Whether the agent's last sentence is a question that "yes" or "no" answers."""
-    sentence = agent_text.strip().lower()
-    if not sentence.endswith("?"):
+    text = agent_text.strip().lower()
+    if not text.endswith("?"):
         return False
-    for mark in ".!?":
-        sentence = sentence.rstrip("?").rsplit(mark, 1)[-1].strip()
+    sentence = re.split(r"[.!?]", text[:-1])[-1]
     first = sentence.split(",")[-1].split()[:1]
     return bool(first) and first[0] in _ASKING and " or " not in sentence
 
@@ -235,15 +243,7 @@ _ASKING = frozenset(
 
 
 def _logit(probability: float) -> float:
-    if probability <= 0.0:
-        return -_LOGIT_LIMIT
-    if probability >= 1.0:
-        return _LOGIT_LIMIT
-    return min(max(math.log(probability / (1 - probability)), -_LOGIT_LIMIT), _LOGIT_LIMIT)
-
-
-def _probability(log_odds: float) -> float:
-    if log_odds < 0:
-        power = math.exp(log_odds)
-        return power / (1 + power)
-    return 1 / (1 + math.exp(-log_odds))
+    if not 0.0 < probability < 1.0:
+        return _LOGIT_LIMIT if probability >= 1.0 else -_LOGIT_LIMIT
+    logit = math.log(probability / (1 - probability))
+    return min(max(logit, -_LOGIT_LIMIT), _LOGIT_LIMIT)

@@ -1,0 +1,39 @@
+"""What each kind of evidence of an end of turn weighs. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """For one way of speaking, in natural log-odds.
+
+    Attributes:
+        bias: Before any evidence.
+        words: Of one unit of `agent.turns.boundary.boundary`.
+        voice: Of one unit of the logit of Smart Turn's lowest score in this silence.
+        pause: Of one unit of `agent.turns.survival.surprise`.
+    """
+
+    bias: float
+    words: float
+    voice: float
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """All weights.
+
+    Attributes:
+        short: For answers and commands.
+        continuous: For dictation and open speech.
+        unscored: Logit that stands in for a score of the voice that is not known yet.
+        digits_missing: While fewer digits were heard than asked for.
+        digits_complete: When all were.
+    """
+
+    short: Weights
+    continuous: Weights
+    unscored: float
+    digits_missing: float
+    digits_complete: float

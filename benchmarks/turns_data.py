@@ -1,0 +1,236 @@
+"""Utterances with pauses, real and made, for judging the end of a turn.
+
+Real: spoken orders (`commands/`), each with its own pauses and its room's tone behind. Made from
+them: the same orders stopped between two words, with the room's tone in the place of the rest, as
+if the speaker were thinking there. Spoken digits (`digits/`) joined to phone and card numbers with
+pauses between groups. Telephone prompts, whole and stopped between two words. Addresses and
+spelling by our own voice. Everything is drawn with fixed seeds from the name of the clip.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from agent.asr.moonshine import Moonshine
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, to_float, to_int16
+from benchmarks.corpus import CorpusUnavailableError, telephone_prompts
+
+LONGEST_S = 12.0
+TAIL_S = 2.0
+"""Silence behind every utterance: longer than the last score."""
+
+CUTS = 2
+"""Places at which each order or prompt is stopped."""
+
+NUMBERS = 12
+"""Dictated by each speaker."""
+
+GROUP_PAUSE_S = (0.4, 1.5)
+"""Between groups of digits, as people read out numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording as it is played.
+
+    Attributes:
+        name: Of this utterance, unique.
+        clip: Of the recording it was made from.
+        source: Of the kind.
+        pcm: Mono, int16, 16 kHz, with at least `TAIL_S` of room tone at the end.
+        goes_on: Whether the speaker is only pausing at the end.
+        only_last: Whether only the last pause counts, the others being another utterance's.
+        expects: What the dialogue asked for.
+        digits: How many digits it asked for.
+    """
+
+    name: str
+    clip: str
+    source: str
+    pcm: Int16Array
+    goes_on: bool = False
+    only_last: bool = False
+    expects: str = ""
+    digits: int = 0
+
+
+def seeded(name: str) -> random.Random:
+    """Chance that depends on a name alone."""
+    return random.Random(hashlib.sha256(name.encode()).digest())
+
+
+def commands(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """Orders as they were spoken, and the same stopped between two words."""
+    for path in sorted((data / "commands").glob("*.flac"), key=lambda path: path.stem[::-1]):
+        pcm, _ = soundfile.read(path, dtype="int16")
+        pcm = pcm[: samples(LONGEST_S)]
+        yield Utterance(path.stem, path.stem, "commands", pcm)
+        yield from _stopped(path.stem, "commands", pcm, moonshine)
+
+
+def prompts(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """A studio speaker's telephone prompts of at least five words."""
+    try:
+        recordings = telephone_prompts(least_words=5)
+    except CorpusUnavailableError:
+        return
+    chosen = [one for one in recordings if one.text.rstrip()[-1] in ".?!"]
+    for one in sorted(chosen, key=lambda one: seeded(one.name).random())[:120]:
+        pcm = one.pcm[: samples(LONGEST_S)]
+        tone = _room_tone(pcm, samples(TAIL_S), np.random.default_rng(1))
+        whole = _joined(pcm, tone)
+        yield Utterance(f"prompt-{one.name}", f"prompt-{one.name}", "prompts", whole)
+        yield from _stopped(f"prompt-{one.name}", "prompts", pcm, moonshine)
+
+
+def _stopped(name: str, source: str, pcm: Int16Array, moonshine: Moonshine) -> Iterator[Utterance]:
+    words = moonshine.transcribe(to_float(pcm)).words
+    chance = seeded(name)
+    places = list(range(1, len(words)))
+    chance.shuffle(places)
+    rng = np.random.default_rng(chance.getrandbits(32))
+    for before in sorted(places[:CUTS]):
+        at = _quietest(pcm, words[before - 1].end_sample, words[before].start_sample)
+        stopped = _joined(pcm[:at], _room_tone(pcm, samples(TAIL_S), rng))
+        yield Utterance(f"{name}-{before}", name, source, stopped, goes_on=True, only_last=True)
+
+
+def digits(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """Numbers of 10 to 16 digits, by three people, with pauses between groups."""
+    spoken: dict[str, dict[str, list[Path]]] = {}
+    for path in sorted((data / "digits").glob("*.flac")):
+        digit, speaker, _ = path.stem.split("_")
+        spoken.setdefault(speaker, {}).setdefault(digit, []).append(path)
+    for number in range(NUMBERS):
+        for speaker, by_digit in spoken.items():
+            name = f"digits-{speaker}-{number}"
+            chance = seeded(name)
+            count = chance.randint(10, 16)
+            parts: list[Int16Array] = []
+            left = 0
+            rng = np.random.default_rng(number)
+            for index in range(count):
+                take = chance.choice(by_digit[chance.choice(sorted(by_digit))])
+                pcm, rate = soundfile.read(take, dtype="float32")
+                parts.append(to_int16(soxr.resample(pcm, rate, SAMPLE_RATE).astype(np.float32)))
+                left = left - 1 if left else chance.choice((2, 2, 3))
+                if index + 1 < count:
+                    gap = chance.uniform(*GROUP_PAUSE_S) if left == 0 else chance.uniform(0.02, 0.1)
+                    parts.append(_hiss(samples(gap), rng))
+            parts.append(_hiss(samples(TAIL_S), rng))
+            yield Utterance(
+                name,
+                f"digits-{speaker}-{number}",
+                "digits",
+                np.concatenate([_hiss(samples(0.4), rng), *parts]),
+                expects="digits",
+                digits=count,
+            )
+
+
+_SPELLED = (
+    "j o h n, dot smith, at, gmail dot com",
+    "m a r i a, underscore, lopez, at, yahoo dot com",
+    "support, at, green valley, dot org",
+    "p e t e r, four two, at, hotmail dot com",
+    "anna dot k, at, university, dot e d u",
+    "my name is spelled, s m, i t h, s o n",
+    "k o w, a l s, k i",
+    "t h o, m p s, o n",
+    "B as in bravo, R as in romeo, X as in x-ray, seven",
+    "order number, a b four, seven nine, k k two",
+    "W three, double seven, dash, nine one, zero",
+    "oh seven, double nine, four four two, one six, eight",
+    "plus four four, two oh, seven nine four six, oh nine five eight",
+    "four two four two, four two four two, one three one three, oh oh one seven",
+    "five five five, eight six seven, five three oh nine",
+    "twelve, baker street, london, n w one, six x e",
+    "one hundred and four, oak avenue, apartment, three b",
+    "the postcode is, s w one a, two a a",
+)
+"""Commas are where the group pauses go."""
+
+VOICES = ("af_heart", "bm_george")
+
+
+def spelled(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """Addresses and spelling by our own voice: comma for comma a group pause."""
+    from hibari import Hibari
+
+    voice = Hibari(threads=1)
+    for number, line in enumerate(_SPELLED):
+        name = f"spelled-{number}"
+        chance = seeded(name)
+        rng = np.random.default_rng(number)
+        parts = [_hiss(samples(0.4), rng)]
+        groups = line.split(",")
+        for index, group in enumerate(groups):
+            said = np.asarray(voice(group.strip()), np.float32)
+            pcm = to_int16(soxr.resample(said, 24_000, SAMPLE_RATE).astype(np.float32))
+            parts.append(_trimmed(pcm))
+            last = index + 1 == len(groups)
+            gap = TAIL_S if last else chance.uniform(*GROUP_PAUSE_S)
+            parts.append(_hiss(samples(gap), rng))
+        yield Utterance(name, name, "spelled", np.concatenate(parts), expects="spelling")
+
+
+SOURCES: dict[str, Callable[[Path, Moonshine], Iterator[Utterance]]] = {
+    "commands": commands,
+    "digits": digits,
+    "spelled": spelled,
+    "prompts": prompts,
+}
+
+
+def _quietest(pcm: Int16Array, end: int, start: int) -> int:
+    """The quietest 20 ms around a word boundary."""
+    width = samples(0.02)
+    lowest = max(0, end - 2 * width)
+    highest = min(len(pcm) - width, max(start, end) + width)
+    places = range(lowest, max(highest, lowest + 1), width // 4)
+    energy = [float(np.square(pcm[at : at + width].astype(np.float64)).sum()) for at in places]
+    return places[int(np.argmin(energy))] + width // 2
+
+
+def _room_tone(pcm: Int16Array, length: int, rng: np.random.Generator) -> Int16Array:
+    """The clip's own quietest half second, turned about and joined until it is long enough."""
+    width = min(samples(0.5), len(pcm) // 2)
+    step = width // 5
+    blocks = [pcm[at : at + width] for at in range(0, len(pcm) - width, step)]
+    levels = [float(np.square(block.astype(np.float64)).mean()) for block in blocks]
+    # Digital silence is a gap in a recording, not its room.
+    audible = [index for index, level in enumerate(levels) if level > 1.0] or [
+        int(np.argmax(levels))
+    ]
+    quietest = blocks[min(audible, key=lambda index: levels[index])]
+    fade = np.linspace(0.0, 1.0, samples(0.05))
+    tone = quietest.astype(np.float64)
+    while len(tone) < length:
+        following = quietest[::-1] if rng.random() < 0.5 else np.roll(quietest, rng.integers(width))
+        head = tone[-len(fade) :] * (1 - fade) + following[: len(fade)] * fade
+        tone = np.concatenate([tone[: -len(fade)], head, following[len(fade) :]])
+    return tone[:length].astype(np.int16)
+
+
+def _joined(head: Int16Array, tail: Int16Array) -> Int16Array:
+    """Without a click: 8 ms of fading over."""
+    width = samples(0.008)
+    fade = np.linspace(0.0, 1.0, width)
+    over = head[-width:] * (1 - fade) + tail[:width] * fade
+    return np.concatenate([head[:-width], over.astype(np.int16), tail[width:]])
+
+
+def _hiss(length: int, rng: np.random.Generator) -> Int16Array:
+    """A quiet line, -66 dBFS: the digits come without a room."""
+    return np.clip(rng.normal(0.0, 16.0, length), -200, 200).astype(np.int16)
+
+
+def _trimmed(pcm: Int16Array) -> Int16Array:
+    loud = np.flatnonzero(np.abs(pcm) > 300)
+    return pcm[loud[0] : loud[-1] + 1] if len(loud) else pcm
