@@ -168,15 +168,25 @@ class Language(Drafting, OpenAILLMService):
         await super().push_error(error_msg, exception, **kwargs)
 
     def _shown(self, context: LLMContext) -> LLMContext:
-        """Leave out what no longer fits into the model's context."""
-        if self._request.window is None:
-            return context
+        """Leave out what no longer fits into the model's context, and our own last words.
+
+        A filler or an apology is no beginning of the answer: servers go on with a last message of
+        the assistant's, and llama.cpp refuses two.
+        """
         messages = context.messages
-        first = self._request.window.first_shown([_text(message) for message in messages])
-        if not first:
+        last = len(messages)
+        while last and _is_said(messages[last - 1]):
+            last -= 1
+        last = last or len(messages)
+        first = 0
+        if self._request.window:
+            first = self._request.window.first_shown([_text(message) for message in messages])
+        if not first and last == len(messages):
             return context
         return LLMContext(
-            messages=list(messages[first:]), tools=context.tools, tool_choice=context.tool_choice
+            messages=list(messages[first:last]),
+            tools=context.tools,
+            tool_choice=context.tool_choice,
         )
 
     def _has_async_tools(self) -> bool:
@@ -280,6 +290,13 @@ def _loopback_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=0)
     )
+
+
+def _is_said(message: object) -> bool:
+    """Whether the assistant said it; a call of a tool is no words."""
+    if not isinstance(message, dict) or message.get("role") != "assistant":
+        return False
+    return not message.get("tool_calls")
 
 
 def _text(message: object) -> str:
