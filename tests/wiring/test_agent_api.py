@@ -143,3 +143,18 @@ async def test_a_first_model_that_answers_is_the_only_one_asked():
         )
         assert await answer(language) == "first"
         assert second.asked == []
+
+
+async def test_a_request_ends_with_what_others_said():
+    server = Scripted({"content": "Yes."})
+    async with served(server.app) as url:
+        language = Language(request(f"{url}/v1", "main"), "", FallbackSettings())
+        call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        asked = [
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "done"},
+        ]
+        fillers = [{"role": "assistant", "content": words} for words in ("One moment.", "Sorry.")]
+        await language.get_chat_completions(LLMContext(messages=[*asked, *fillers]))
+        assert [m["role"] for m in server.asked[0]["messages"]] == ["user", "assistant", "tool"]
