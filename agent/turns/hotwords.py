@@ -12,6 +12,7 @@ from enum import Enum
 
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import samples
+from agent.errors import SettingsError
 from agent.turns.sounds import distance, sound, tokens
 
 
@@ -84,9 +85,6 @@ class HotwordSettings:
     wake_tolerance: float = 0.2
     """Sounds of a wake phrase that may be wrong, as a share of them all."""
 
-    command_tolerance: float = 0.0
-    """Likewise for the other phrases: short common words, which have close neighbours."""
-
     pause_s: float = 0.25
     """Silence before a word that makes it the head of a new phrase."""
 
@@ -139,6 +137,11 @@ class Hotwords:
     """
 
     def __init__(self, settings: HotwordSettings | None = None) -> None:
+        """Prepare the phrases.
+
+        Raises:
+            SettingsError: A phrase has no words.
+        """
         self._settings = settings or HotwordSettings()
         listed = [
             (action, phrase)
@@ -147,7 +150,12 @@ class Hotwords:
         ] + [(HotwordAction.WAKE, phrase) for phrase in self._settings.wake_phrases]
         phrases = [_phrase(action, text) for action, text in listed]
         # The longest first: "stop talking" is not "stop" with a word behind it.
-        self._phrases = sorted(phrases, key=lambda phrase: -len(phrase.words))
+        phrases.sort(key=lambda phrase: -len(phrase.words))
+        self._wake = [phrase for phrase in phrases if phrase.action is HotwordAction.WAKE]
+        self._commands: dict[str, list[_Phrase]] = {}
+        for phrase in phrases:
+            if phrase.action is not HotwordAction.WAKE:
+                self._commands.setdefault(phrase.words[0], []).append(phrase)
 
     def find(
         self, words: Sequence[Word], at_sample: int, *, agent_speaking: bool
@@ -164,29 +172,31 @@ class Hotwords:
         """
         heard = [token for index, word in enumerate(words) for token in _heard(word, index)]
         utterance = _Utterance(tuple(words), heard, at_sample, self._settings)
-        for start in range(len(heard)):
-            for phrase in self._phrases:
+        for start, token in enumerate(heard):
+            for phrase in (*self._commands.get(token.text, ()), *self._wake):
                 match = self._match(utterance, start, phrase)
                 if match and _may_act(phrase.action, match, utterance, agent_speaking):
                     return utterance.hotword(phrase, match)
         return None
 
     def _match(self, utterance: "_Utterance", start: int, phrase: _Phrase) -> "_Match | None":
-        is_wake = phrase.action is HotwordAction.WAKE
-        tolerance = self._settings.wake_tolerance if is_wake else self._settings.command_tolerance
-        # A recogniser may join two unknown words or split one.
-        spread = 1 if is_wake else 0
+        if phrase.action is HotwordAction.WAKE:
+            return self._sounds_like(utterance, start, phrase)
+        # Commands are short common words with close neighbours: as recognised, or not at all.
+        stop = start + len(phrase.words)
+        said = tuple(token.text for token in utterance.heard[start:stop])
+        return _Match(start, stop, 0.0) if said == phrase.words else None
+
+    def _sounds_like(self, utterance: "_Utterance", start: int, phrase: _Phrase) -> "_Match | None":
         best: _Match | None = None
-        for count in range(len(phrase.words) - spread, len(phrase.words) + spread + 1):
+        # A recogniser may join two words it does not know, or split one.
+        for count in range(max(1, len(phrase.words) - 1), len(phrase.words) + 2):
             stop = start + count
-            if count < 1 or stop > len(utterance.heard):
-                continue
-            said = [token.text for token in utterance.heard[start:stop]]
-            if is_wake:
-                wrong = distance(sound("".join(said)), phrase.key) / len(phrase.key)
-            else:
-                wrong = 0.0 if tuple(said) == phrase.words else 1.0
-            if wrong <= tolerance and (best is None or wrong < best.wrong):
+            if stop > len(utterance.heard):
+                break
+            said = "".join(token.text for token in utterance.heard[start:stop])
+            wrong = distance(sound(said), phrase.key) / len(phrase.key)
+            if wrong <= self._settings.wake_tolerance and (best is None or wrong < best.wrong):
                 best = _Match(start, stop, wrong)
         return best
 
@@ -285,4 +295,6 @@ def _heard(word: Word, index: int) -> list[_Token]:
 
 def _phrase(action: HotwordAction, text: str) -> _Phrase:
     words = tuple(tokens(text))
+    if not words:
+        raise SettingsError(f"a hotword must have words to say, {text!r} has none")
     return _Phrase(action, text, words, sound("".join(words)))

@@ -6,6 +6,7 @@ Not a phonemiser: a key of consonant classes and vowel places, in the tradition 
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -33,8 +34,9 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower().replace("’", "'"))
 
 
+@lru_cache(maxsize=4096)
 def sound(word: str) -> str:
-    """Give the key of one word, or of several written together."""
+    """Give the key of one word, or of several written together. Kept: partials repeat words."""
     key = word.lower()
     for pattern, replacement in _RULES:
         key = pattern.sub(replacement, key)

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.asr.hypothesis import Word
+from agent.errors import SettingsError
 from agent.turns.hotwords import HotwordAction, Hotwords, HotwordSettings
 
 RATE = 16_000
@@ -116,6 +117,11 @@ def test_no_text_breaks_it(texts, agent_speaking, at):
     words = tuple(Word(text, 100 * i, 100 * i + 50, 1.0) for i, text in enumerate(texts))
     hotword = WAKING.find(words, at, agent_speaking=agent_speaking)
     assert hotword is None or words[hotword.first_word].start_sample == hotword.start_sample
+
+
+def test_a_phrase_must_have_words():
+    with pytest.raises(SettingsError, match="words to say"):
+        Hotwords(HotwordSettings(wake_phrases=("?!",)))
 
 
 def test_every_action_but_wake_has_phrases():
