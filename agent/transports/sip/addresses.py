@@ -159,9 +159,10 @@ def _host_port(text: str) -> tuple[str, int | None]:
         host, _, port = text.partition(":")
     if not host or any(sign.isspace() or sign in "<>@" for sign in host):
         raise MalformedError("no host")
-    if not port.strip():
+    port = port.strip()
+    if not port:
         return host, None
-    if not (port.isascii() and port.strip().isdecimal() and int(port[:9]) < 65536):
+    if not (port.isascii() and port.isdecimal() and int(port[:9]) < 65536):
         raise MalformedError("port is not a number below 65536")
     return host, int(port)
 

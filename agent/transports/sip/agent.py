@@ -597,7 +597,11 @@ def _granted(response: Response, contact: str, asked_s: int) -> int:
         if contact in value:
             for parameter in value.rpartition(">")[2].split(";"):
                 name, _, seconds = parameter.partition("=")
-                if name.strip().lower() == "expires" and seconds.strip().isdecimal():
-                    return min(asked_s, int(seconds[:9]))
-    said = (response.headers.get("Expires") or "").strip()
-    return min(asked_s, int(said[:9])) if said.isdecimal() else asked_s
+                if name.strip().lower() == "expires":
+                    return _seconds(seconds, asked_s)
+    return _seconds(response.headers.get("Expires") or "", asked_s)
+
+
+def _seconds(text: str, most: int) -> int:
+    text = text.strip()
+    return min(most, int(text[:9])) if text.isascii() and text.isdecimal() else most

@@ -75,10 +75,16 @@ def test_addresses():
     assert (via.transport, via.host, via.port, via.branch) == ("UDP", "h", 5, "q")
 
 
-@pytest.mark.parametrize("uri", ["", "http://x", "sip:", "sip:a@", "sip:a@h:99999", "sip:a@[::1"])
+@pytest.mark.parametrize(
+    "uri", ["", "http://x", "sip:", "sip:a@", "sip:a@h:99999", "sip:a@[::1", "sip:h:5x"]
+)
 def test_no_uri(uri):
     with pytest.raises(MalformedError):
         parse_uri(uri)
+
+
+def test_a_port_among_control_characters():
+    assert parse_uri("sip:h:\x1f70").port == 70
 
 
 def test_a_response_repeats_what_it_must():
