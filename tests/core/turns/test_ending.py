@@ -1,0 +1,128 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.asr.hypothesis import Hypothesis
+from agent.turns.ending import Context, EndOfTurn, Profile, asks_yes_or_no
+
+
+def judge(text="I would like a coffee with milk and sugar", voice=None, **context):
+    ending = EndOfTurn()
+    ending.begin(Context(**context))
+    ending.heard(Hypothesis(1, text, (), False, 0, 1))
+    if voice is not None:
+        ending.sounded(voice)
+    return ending
+
+
+def test_the_terms_sum_to_the_log_odds():
+    judgement = judge(voice=0.9).judge(0.7)
+    assert sum(judgement.terms.values()) == pytest.approx(judgement.log_odds)
+    odds = judgement.probability / (1 - judgement.probability)
+    assert math.log(odds) == pytest.approx(judgement.log_odds)
+
+
+def test_each_kind_of_evidence_moves_the_sum():
+    whole = judge(voice=0.9).judge(0.5).log_odds
+    assert judge("I would like a coffee with", voice=0.9).judge(0.5).log_odds < whole
+    assert judge(voice=0.1).judge(0.5).log_odds < whole
+    assert judge(voice=0.9).judge(0.3).log_odds < whole
+
+
+def test_the_lowest_score_of_a_silence_counts():
+    ending = judge(voice=0.1)
+    before = ending.judge(0.3).log_odds
+    ending.sounded(0.99)
+    assert ending.judge(0.3).log_odds == before
+
+
+def test_scores_are_forgotten_when_speech_goes_on():
+    ending = judge()
+    ending.sounded(0.99)
+    ending.resumed(0.5)
+    assert ending.judge(0.1).terms["voice"] == judge().judge(0.1).terms["voice"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["Yes", "I want", "Turn on the", "What time is it?", ""]),
+    st.one_of(st.none(), st.floats(0.0, 1.0)),
+    st.sampled_from(list(Profile)),
+)
+def test_commit_comes_exactly_when_it_was_said_to(text, voice, profile):
+    ending = judge(text, voice, profile=profile)
+    at_s = ending.judge(0.1).commit_at_s
+    assert ending.judge(at_s + 1e-6).commits
+    if at_s > 0.2:
+        assert not ending.judge(at_s - 1e-6).commits
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.0, 0.49), st.floats(0.0, 1.0), st.sampled_from(["Yes", "I want to", "Call me"]))
+def test_a_score_that_is_not_wanted_cannot_delay_or_hasten_the_end(silence_s, score, text):
+    ending = judge(text)
+    if ending.wants_prosody(silence_s):
+        return
+    before = ending.judge(silence_s)
+    ending.sounded(score)
+    assert ending.judge(silence_s).commits == before.commits
+
+
+def test_scores_are_wanted_only_while_they_say_something():
+    assert judge().wants_prosody(0.1)
+    assert not judge().wants_prosody(0.6)
+
+
+def test_a_cut_off_costs_what_the_dialogue_says():
+    assert Context(agent_text="Milk?").cost_s == 5.0
+    assert Context(agent_text="Good. Would you like milk?").cost_s == 2.0
+    assert Context(Profile.CONTINUOUS).cost_s == 10.0
+    assert Context(Profile.CONTINUOUS, cut_off_cost_s=1.0).cost_s == 1.0
+    cheap, dear = judge(cut_off_cost_s=1.0).judge(0.5), judge(cut_off_cost_s=20.0).judge(0.5)
+    assert cheap.commit_at_s < dear.commit_at_s
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Is that right?", True),
+        ("Thanks. So, do you want sugar?", True),
+        ("Do you want tea or coffee?", False),
+        ("Where do you live?", False),
+        ("Do that.", False),
+        ("?", False),
+        ("", False),
+    ],
+)
+def test_tells_a_question_for_yes_or_no(text, expected):
+    assert asks_yes_or_no(text) is expected
+
+
+def test_an_answer_may_be_short():
+    asked = judge("Manchester", agent_text="Where do you live?").judge(0.3)
+    assert asked.log_odds > judge("Manchester").judge(0.3).log_odds
+
+
+def test_digits_asked_for_are_counted():
+    def context_term(text, digits):
+        return judge(text, profile=Profile.CONTINUOUS, digits=digits).judge(0.5).terms["context"]
+
+    assert context_term("five five five", 7) < 0 < context_term("555 1212", 7)
+    assert context_term("555 1212 9", 7) == 0.0  # miscounted
+    assert context_term("my number", 7) == 0.0
+    assert context_term("555", None) == 0.0
+
+
+def test_a_slow_caller_is_waited_for():
+    slow, ending = judge(voice=0.5), judge(voice=0.5)
+    for _ in range(10):
+        slow.resumed(1.5)
+    slow.sounded(0.5)
+    assert slow.judge(0.1).commit_at_s > ending.judge(0.1).commit_at_s
+
+
+def test_a_call_of_any_evidence_never_fails():
+    for score in (float("-inf"), -1.0, 0.0, 1.0, 2.0):
+        assert math.isfinite(judge(voice=score).judge(1e6).log_odds)
