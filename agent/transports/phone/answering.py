@@ -28,9 +28,13 @@ _TONE_BAND = (350.0, 2600.0)
 _BEEP_S = 0.14
 """Shortest beep of answering machines, with a margin: 150 ms."""
 
-_SIT_S = 0.6
-"""Tones of changing pitch for so long are special information tones (ITU-T E.180), three of
-330 ms: the number is not in service."""
+_SAME_HZ = 40.0
+"""Between two estimates of one tone: their grid is 16 Hz."""
+
+_SIT_S = 0.2
+_SIT_STEP_HZ = 150.0
+"""A tone so long, followed by one so much higher, is one of the special information tones (ITU-T
+E.180): 950, 1400 and 1800 Hz, 330 ms each. The number is not in service."""
 
 _WORD_S = 0.9
 _WORD_PAUSE_S = 0.8
@@ -93,7 +97,7 @@ class AnswerDetector:
         self._spoken_s = 0.0
         self._tone_s = 0.0
         self._tone_hz = 0.0
-        self._tones: set[int] = set()
+        self._torn = False
         self.verdict: Answered | None = None
 
     def push(self, pcm: Int16Array) -> list[Finding]:
@@ -137,26 +141,27 @@ class AnswerDetector:
         return None
 
     def _tone(self, pitch: float | None, now_s: float) -> Iterator[Finding]:
-        if pitch is not None and (not self._tone_s or abs(pitch - self._tone_hz) < 40):
-            self._tone_hz = pitch
-            self._tone_s += _FRAME_S
+        if pitch is not None and (not self._tone_s or abs(pitch - self._tone_hz) < _SAME_HZ):
+            self._tone_s += _FRAME_S * (1 + self._torn)
+            self._tone_hz, self._torn = pitch, False
             return
-        if self._tone_s >= _BEEP_S:
-            self._tones.add(round(self._tone_hz / 50))
-            if self._is_sit(pitch) and self.verdict is None:
-                self.verdict = Answered(Answerer.NOT_IN_SERVICE, now_s, "information tones")
-                yield self.verdict
-            elif pitch is None:
-                if self.verdict is None:
-                    self.verdict = Answered(Answerer.MACHINE, now_s, "a beep")
-                    yield self.verdict
-                yield BeepOver(now_s)
-        self._tone_s = _FRAME_S if pitch is not None else 0.0
-        self._tone_hz = pitch or 0.0
+        if pitch is None and self._tone_s and not self._torn:
+            # A frame with two tones in it, or with a click, is not yet the end.
+            self._torn = True
+            return
+        lasted_s, hertz = self._tone_s, self._tone_hz
+        self._tone_s, self._tone_hz = (0.0, 0.0) if pitch is None else (_FRAME_S, pitch)
+        self._torn = False
+        if pitch is None and lasted_s >= _BEEP_S:
+            yield from self._judge(Answerer.MACHINE, now_s, "a beep")
+            yield BeepOver(now_s)
+        elif pitch is not None and lasted_s >= _SIT_S and pitch > hertz + _SIT_STEP_HZ:
+            yield from self._judge(Answerer.NOT_IN_SERVICE, now_s, "information tones")
 
-    def _is_sit(self, pitch: float | None) -> bool:
-        """Whether this tone is followed by a higher one."""
-        return pitch is not None and pitch > self._tone_hz + 150 and self._tone_s >= _SIT_S / 3
+    def _judge(self, by: Answerer, now_s: float, reason: str) -> Iterator[Finding]:
+        if self.verdict is None:
+            self.verdict = Answered(by, now_s, reason)
+            yield self.verdict
 
     def _pitch(self, frame: np.ndarray) -> float | None:
         """Frequency of a pure tone, or None."""
