@@ -15,6 +15,7 @@ from agent.transports.asterisk.websocket import AsteriskStream
 from agent.transports.line import LineTransport
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
+from agent.transports.phone.mask import mask_logs
 from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
 from agent.transports.phone.wire import MalformedError
 
@@ -27,6 +28,7 @@ def add_asterisk(app: FastAPI, sessions: Sessions) -> None:
     token = sessions.settings.asterisk.token
     if token is None:
         return
+    mask_logs()
     expected = token.get_secret_value().encode()
 
     @app.websocket("/phone/asterisk/stream/{given}")
@@ -51,6 +53,8 @@ async def audiosocket(sessions: Sessions) -> AsyncIterator[asyncio.Server | None
     if settings.audiosocket_port is None:
         yield None
         return
+
+    mask_logs()
 
     async def on_call(call: AudioSocketCall) -> None:
         try:

@@ -10,6 +10,7 @@ from agent.errors import RetryError, SettingsError
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.settings import SipSettings
 from agent.transports.line import LineTransport
+from agent.transports.phone.mask import mask_logs
 from agent.transports.sip.addresses import host_port
 from agent.transports.sip.agent import UserAgent, UserAgentSettings
 from agent.transports.sip.call import SipCall
@@ -29,6 +30,8 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
     if not settings.enabled:
         yield None
         return
+
+    mask_logs()
 
     def on_call(call: SipCall) -> None:
         agent.spawn(_converse(sessions, call))

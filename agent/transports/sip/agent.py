@@ -200,7 +200,7 @@ class UserAgent(asyncio.DatagramProtocol):
             if response.status >= 300:
                 raise CallRefusedError(response.status, response.reason)
             await call.talking(response.body)
-        except sdp.UnusableError as error:
+        except (sdp.UnusableError, MalformedError) as error:
             self.begin(dialog.request("BYE", sent_by), call)
             await call.abandon()
             raise CallRefusedError(488, str(error)) from error
