@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.nemo import corpus
+from tests.parakeet import server as asr_server
 from tests.parakeet.client import NativeClient
 from tests.parakeet.server import AsrServer, wav
 
@@ -11,6 +12,9 @@ from tests.parakeet.server import AsrServer, wav
 @pytest.fixture(scope="module")
 def serve(checkpoints, tmp_path_factory):
     servers = []
+    # Importing NeMo alone takes ten seconds on a quiet machine, and minutes on a busy one.
+    patch = pytest.MonkeyPatch()
+    patch.setattr(asr_server, "START_LIMIT_S", 400.0)
 
     def start(kind):
         options = ["--engine", "nemo", "--model", str(checkpoints[kind]), "--device", "cpu"]
@@ -19,6 +23,7 @@ def serve(checkpoints, tmp_path_factory):
         return servers[-1].wait_ready()
 
     yield start
+    patch.undo()
     for server in servers:
         server.stop()
 

@@ -90,7 +90,7 @@ def test_triton_says_what_the_model_says_alone(triton, checkpoints):
     settings = {"model": str(checkpoints["tdt"]), "device": "cpu", "threads": 1}
     direct = open_nemo(settings)
     direct.load()
-    engine = open_engine({"url": triton, "ready_s": 120})
+    engine = open_engine({"url": triton, "ready_s": 400})
     facts = engine.load()
     assert (facts.engine, facts.slots) == ("triton", 0)
 
