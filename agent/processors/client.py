@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.observe.record import TurnRecorder
-from agent.processors.frames import ClientEventFrame
+from agent.processors.frames import ClientEventFrame, EndRequestedFrame
 from agent.processors.listening import Listening
 
 _MAX_TYPED = 4000
@@ -40,6 +40,8 @@ class ClientControl(FrameProcessor):
                 await self._on_typed(text.strip()[:_MAX_TYPED])
             case {"type": "interrupt"}:
                 await self.broadcast_interruption()
+            case {"type": "push_to_talk", "down": False}:
+                await self.push_frame(EndRequestedFrame())
             case {"type": "mute", "muted": bool(muted)}:
                 self._listening.muted = muted
 

@@ -130,6 +130,11 @@ class ProfileFrame(SystemFrame):
 
 
 @dataclass
+class EndRequestedFrame(SystemFrame):
+    """The user's turn is over, says something other than the voice: a button, a client."""
+
+
+@dataclass
 class ExpectationFrame(SystemFrame):
     """What the dialogue expects of the user's next turns, until told otherwise.
 

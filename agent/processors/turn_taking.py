@@ -20,6 +20,7 @@ from agent.observe.record import HopRecord, TurnRecorder
 from agent.processors.frames import (
     AgentSpeechFrame,
     ClientEventFrame,
+    EndRequestedFrame,
     ExpectationFrame,
     HopFrame,
     HypothesisFrame,
@@ -31,6 +32,7 @@ from agent.turns.events import (
     AgentFloor,
     Decision,
     DecisionKind,
+    EndRequested,
     Evidence,
     Expectation,
     Explains,
@@ -124,6 +126,8 @@ class TurnTaking(FrameProcessor):
             case AgentSpeechFrame():
                 await self._on_agent(frame)
                 return
+            case EndRequestedFrame():
+                await self._tell(EndRequested(self._clock))
             case ExpectationFrame():
                 await self._tell(Expectation(self._clock, frame.profile, frame.digits))
             case InterruptionFrame() if not self._agent.is_speaking:

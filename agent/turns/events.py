@@ -115,7 +115,14 @@ class TurnLost:
     at_sample: int
 
 
-Evidence = SpeechProbability | Heard | Prosody | AgentFloor | Expectation | TurnLost
+@dataclass(frozen=True, slots=True)
+class EndRequested:
+    """The user says by other means than voice that the turn is over: a button was let go."""
+
+    at_sample: int
+
+
+Evidence = SpeechProbability | Heard | Prosody | AgentFloor | Expectation | EndRequested | TurnLost
 
 
 @dataclass(frozen=True, slots=True)

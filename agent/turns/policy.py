@@ -15,6 +15,7 @@ from agent.turns.events import (
     AgentFloor,
     Decision,
     DecisionKind,
+    EndRequested,
     Evidence,
     Expectation,
     Heard,
@@ -170,6 +171,9 @@ class FusedPolicy:
                 self._expectation = evidence
                 self._expect()
                 return []
+            case EndRequested():
+                self._end_requested = self._floor is Floor.USER
+                return []
             case TurnLost():
                 return self._signal(Signal.AGENT_OFF, "nothing was left to answer")
 
@@ -259,7 +263,7 @@ class FusedPolicy:
             return []
         reading = completeness(text)
         if reading is Completeness.EMPTY:
-            if self._silence_s < self._settings.wordless_s:
+            if self._silence_s < self._settings.wordless_s and not self._end_requested:
                 return []
             return self._drop("speech without words")
         judgement = self._ending.judge(self._silence_s)
@@ -303,6 +307,11 @@ class FusedPolicy:
 
     @property
     def _must_decide(self) -> bool:
+        """Whether nothing more is waited for."""
+        return self._end_requested or self._is_stuck
+
+    @property
+    def _is_stuck(self) -> bool:
         return self._silence_s >= self._settings.give_up_s
 
     @property
@@ -322,7 +331,7 @@ class FusedPolicy:
     def _settled_text(self) -> str | None:
         """The text, once it covers all the speech; None before."""
         hypothesis = self._hypothesis
-        if self._must_decide:
+        if self._is_stuck:
             return hypothesis.text if hypothesis else ""
         if hypothesis is None or hypothesis.end_sample < self._speech.last_speech_end:
             return None
@@ -484,6 +493,7 @@ class FusedPolicy:
 
     def _begin_turn(self, start_sample: int) -> None:
         self._speculated = None
+        self._end_requested = False
         self._words_from = 0
         self._kept_open_until = 0
         self._turn_start = start_sample

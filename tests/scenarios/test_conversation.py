@@ -311,3 +311,15 @@ def test_a_recogniser_that_owes_its_final_does_not_cost_the_turn() -> None:
     outcome = call.run(lasting_s=7.0)
 
     assert [m["content"] for m in outcome.history] == ["are you there?", "Yes I am."]
+
+
+def test_letting_the_button_go_ends_the_turn() -> None:
+    call = ScriptedCall(prosody=0.05)
+    call.user_says("I would like a pizza and", start_s=0.5, end_s=2.0)
+    call.client_sends(2.0, {"type": "push_to_talk", "down": False})
+    call.agent_says("A pizza, then.")
+
+    outcome = call.run(lasting_s=6.0)
+
+    assert outcome.turns[1].stages()["decided_s"] < 0.3
+    assert outcome.history[1]["content"] == "A pizza, then."

@@ -8,6 +8,7 @@ from agent.turns.ending import EndOfTurn
 from agent.turns.events import (
     AgentFloor,
     DecisionKind,
+    EndRequested,
     Expectation,
     Heard,
     Prosody,
@@ -166,6 +167,14 @@ def test_digits_asked_for_are_waited_for():
     assert "COMMIT" not in talk.kinds()
     talk.speech(1).silence(0.13).hears("five five five, one two one two").sounds(0.9).silence(1)
     assert talk.kinds()[-1] == "COMMIT"
+
+
+def test_letting_the_button_go_ends_the_turn_once_its_words_are_known():
+    talk = Talk().speech(1).tell(EndRequested(16_000)).silence(0.3)
+    assert talk.kinds() == []
+    talk.hears("I want a pizza and").silence(0.1)
+    assert talk.kinds() == ["COMMIT"]
+    assert Talk().tell(EndRequested(0)).silence(2).kinds() == []
 
 
 def test_every_decision_says_why():
