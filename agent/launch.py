@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.agent import Agent
-from agent.errors import SettingsError
+from agent.choices import Role, parse
 from agent.logs import set_up_logging
 from agent.parts import Parts
 from agent.settings import Settings, load
@@ -76,13 +76,14 @@ def choose(
     if isinstance(tts, str):
         names["tts"] = tts
     if isinstance(llm, (str, Sequence)):
-        names["llm"] = [llm] if isinstance(llm, str) else list(llm)
-    if names:
-        try:
-            models = type(settings.models).model_validate({**settings.models.model_dump(), **names})
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-        settings = settings.model_copy(update={"models": models})
+        names["llm"] = (llm,) if isinstance(llm, str) else tuple(llm)
+    roles: tuple[Role, ...] = ("asr", "llm", "tts")
+    for role in roles:
+        given = names.get(role, ())
+        for name in [given] if isinstance(given, str) else given:
+            parse(role, name)
+    models = settings.models.model_copy(update=names)
+    settings = settings.model_copy(update={"models": models})
     return settings, Parts(
         recogniser=None if isinstance(asr, str) else asr,
         language=None if isinstance(llm, (str, Sequence)) else llm,

@@ -72,7 +72,8 @@ def _asr(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Pa
         return settings, replace(parts, recogniser=choice.load())
     if choice.kind == "moonshine":
         return _with(settings, "asr", model=f"moonshine-{choice.which}-en"), parts
-    return _with(settings, "asr", url=choice.which), parts
+    cloud = settings.asr.cloud.model_copy(update={"url": choice.which})
+    return _with(settings, "asr", cloud=cloud), parts
 
 
 def _llm(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:

@@ -1,0 +1,75 @@
+"""What the names of models stand for."""
+
+import pytest
+
+from agent.choices import KINDS, parse
+from agent.errors import SettingsError
+from agent.launch import choose
+from agent.parts import backups, resolved
+from agent.settings import Settings
+
+
+def settled(**models):
+    return resolved(Settings.model_validate({"models": models}))
+
+
+class Loud:
+    name = "loud"
+    sample_rate = 24_000
+
+    def speak(self, clause):
+        yield from ()
+
+
+def test_recognisers_by_name():
+    assert settled(asr="moonshine:tiny")[0].asr.model == "moonshine-tiny-en"
+    assert settled(asr="moonshine")[0].asr.model == "moonshine-base-en"
+    cloud = settled(asr="parakeet:https://asr.example")[0].asr
+    assert cloud.cloud.url == "https://asr.example" and cloud.effective_mode == "prefer-cloud"
+
+
+def test_language_models_by_name_and_their_stand_ins():
+    names = ["openai:http://127.0.0.1:11434/v1#qwen3:4b", "embedded"]
+    settings, _ = settled(llm=names)
+    assert (settings.llm.url, settings.llm.model) == ("http://127.0.0.1:11434/v1", "qwen3:4b")
+    assert [choice.kind for choice in backups(settings)] == ["embedded"]
+    assert settled(llm=["embedded:smollm2-135m"])[0].llm.embedded == "smollm2-135m"
+
+
+def test_voices_by_name_by_python_and_as_objects():
+    settings, _ = settled(tts="kokoro-full:af_bella")
+    assert (settings.tts.tier, settings.tts.voice) == ("full", "af_bella")
+    _, parts = settled(tts="tests.core.api.test_parts:Loud")
+    assert parts.voice.name == "loud"
+    brought = Loud()
+    _, parts = resolved(*choose(Settings(), tts=brought, policy=object))
+    assert parts.voice is brought and parts.policy is object
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("parakeet", "must say which one, such as parakeet:https"),
+        ("moonshin:base", "did you mean 'moonshine'"),
+        ("moonshine:huge", "moonshine:base"),
+        ("shop.asr:", "module:name"),
+    ],
+)
+def test_a_name_that_stands_for_nothing_offers_the_nearest(name, why):
+    with pytest.raises(SettingsError, match=why):
+        parse("asr", name)
+    with pytest.raises(SettingsError, match=why):
+        choose(Settings(), asr=name)
+
+
+def test_a_key_in_a_url_is_never_repeated():
+    for name in ("openai:sk-canary", "openai:https://a/v1", "openai:ftp://sk-canary#m"):
+        with pytest.raises(SettingsError) as error:
+            choose(Settings(), llm=name)
+        assert "canary" not in str(error.value)
+
+
+def test_every_example_is_a_name():
+    for role, kinds in KINDS.items():
+        for kind in kinds.values():
+            parse(role, kind.example)
