@@ -58,7 +58,7 @@ async def test_two_callers_at_once_are_answered_each_with_its_own(server, sides)
     ]
     for heard, own in zip(await asyncio.gather(*callers), asked.values(), strict=True):
         words = set(re.findall("[a-z]+", understood(heard).lower()))
-        assert words & own
+        assert words & own, f"{sorted(words)}\n{server.log()}"
         assert not any(words & other for other in asked.values() if other is not own)
     assert CALLER[1:] not in server.log()
 
