@@ -15,7 +15,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from agent.asr.alignment import monotonic_path, trim_quiet
-from agent.asr.greedy import BEGIN, GreedyDecoding, Stop
+from agent.asr.greedy import BEGIN, END, GreedyDecoding, Stop
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import SAMPLE_RATE, Float32Array
 from agent.errors import AudioFormatError, MissingModelError
@@ -136,8 +136,7 @@ class Moonshine:
         signal = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
         if len(signal) < LEAST_SAMPLES or _rms(signal) < SILENCE_RMS:
             return Transcript("", (), (), (), Stop.NO_SPEECH)
-        padded = np.concatenate((signal, np.zeros(TAIL_SAMPLES, np.float32)))
-        (encoded,) = self._encoder.run(["last_hidden_state"], {"input_values": padded[None]})
+        encoded = self._encode(signal)
         most_tokens = SPARE_TOKENS + len(signal) * TOKENS_PER_SECOND // SAMPLE_RATE
         decoding = self._decode(encoded, draft, forced, GreedyDecoding(most_tokens))
         if not decoding.tokens:
@@ -149,6 +148,41 @@ class Moonshine:
             ):
                 return transcript
         return self._transcript(decoding, signal)
+
+    def log_likelihoods(
+        self, signal: Float32Array, alternatives: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """How likely the model thinks each text is to be all that is said.
+
+        Args:
+            signal: As for `transcribe`; at least `LEAST_SAMPLES`.
+            alternatives: Tokens of each text, without begin and end marks.
+
+        Returns:
+            Natural logarithm of each text's probability, its end included.
+        """
+        encoded = self._encode(signal)
+        return [self._log_likelihood(encoded, tokens) for tokens in alternatives]
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """Spell a text in the model's tokens, as it would stand behind another word."""
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _encode(self, signal: Float32Array) -> Float32Array:
+        padded = np.concatenate((signal, np.zeros(TAIL_SAMPLES, np.float32)))
+        encoded: Float32Array
+        (encoded,) = self._encoder.run(["last_hidden_state"], {"input_values": padded[None]})
+        return encoded
+
+    def _log_likelihood(self, encoded: Float32Array, tokens: Sequence[int]) -> float:
+        (logits,) = self._first.run(
+            ["logits"],
+            {"input_ids": np.array([[BEGIN, *tokens]], np.int64), "encoder_hidden_states": encoded},
+        )
+        scores = logits[0] - logits[0].max(axis=-1, keepdims=True)
+        chosen = np.array([*tokens, END])
+        taken = scores[np.arange(len(chosen)), chosen]
+        return float((taken - np.log(np.exp(scores).sum(axis=-1))).sum())
 
     def _decode(
         self, encoded: Float32Array, draft: Sequence[int], forced: int, decoding: GreedyDecoding
