@@ -39,7 +39,7 @@ def test_a_file_over_http(serve):
     server = serve("tdt")
     form = {"model": "whisper-1", "response_format": "verbose_json"}
     form["timestamp_granularities[]"] = "word"
-    for text in ("turn off the kitchen light", "set a timer for two minutes"):
+    for text in ("turn off the kitchen light", "turn on the bedroom music"):
         answer = server.http.post(
             "/v1/audio/transcriptions", files={"file": wav(quiet(text))}, data=form
         ).json()

@@ -24,7 +24,7 @@ from agent.parakeet.nemo.budget import budget
 from agent.parakeet.nemo.decoding import CPU, GreedyDecoder
 from agent.parakeet.nemo.device import free_bytes, release, resolve
 from agent.parakeet.nemo.settings import NemoSettings
-from agent.parakeet.nemo.streams import StreamModel, set_lookahead
+from agent.parakeet.nemo.streams import FLUSH, StreamModel, set_lookahead
 from agent.parakeet.nemo.utterances import UtteranceModel
 
 _WARM_UP_S = (0.5, 4.0)
@@ -54,10 +54,13 @@ class NemoEngine:
         self._model = model
         self._decoder = GreedyDecoder(model, self._decoder_device())
         vocabulary = checkpoint.vocabulary(model)
-        self._utterances = UtteranceModel(model, vocabulary, self._decoder)
-        streaming = settings.slots > 0 and set_lookahead(model, settings.lookahead)
+        is_streaming = set_lookahead(model, settings.lookahead)
+        tail = FLUSH if is_streaming else 0
+        self._utterances = UtteranceModel(model, vocabulary, self._decoder, tail)
         self._streams = (
-            StreamModel(model, vocabulary, self._decoder, settings.slots) if streaming else None
+            StreamModel(model, vocabulary, self._decoder, settings.slots)
+            if is_streaming and settings.slots
+            else None
         )
         self._warm_up()
         self._facts = self._measured()

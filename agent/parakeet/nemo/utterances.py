@@ -20,8 +20,18 @@ SHORTEST = SAMPLE_RATE // 5
 class UtteranceModel:
     """Runs batches of whole utterances."""
 
-    def __init__(self, model: Any, vocabulary: Vocabulary, decoder: GreedyDecoder) -> None:
-        """Use `model`, whose encoder is on its device; nothing here changes it."""
+    def __init__(
+        self, model: Any, vocabulary: Vocabulary, decoder: GreedyDecoder, tail: int = 0
+    ) -> None:
+        """Use `model`, whose encoder is on its device; nothing here changes it.
+
+        Args:
+            model: As `checkpoint.prepare` leaves it.
+            vocabulary: Of its tokens.
+            decoder: Its token loop.
+            tail: Samples of silence to put behind each utterance, for a streaming model.
+        """
+        self._tail = tail
         self._model = model
         self._vocabulary = vocabulary
         self._decoder = decoder
@@ -47,7 +57,7 @@ class UtteranceModel:
         self, utterances: Sequence[Utterance]
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
         began_s = time.monotonic()
-        counts = [max(SHORTEST, len(utterance.pcm)) for utterance in utterances]
+        counts = [max(SHORTEST, len(utterance.pcm) + self._tail) for utterance in utterances]
         signals = np.zeros((len(utterances), max(counts)), np.float32)
         for row, utterance in zip(signals, utterances, strict=True):
             row[: len(utterance.pcm)] = utterance.pcm / np.float32(32768)
