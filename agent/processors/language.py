@@ -25,7 +25,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSet
 from pipecat.services.openai.llm import OpenAILLMService
 
 from agent.errors import RetryError
-from agent.llm.calls import CallReader
+from agent.llm.calls import CallReader, as_notes
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
@@ -137,8 +137,9 @@ class Language(Drafting, OpenAILLMService):
                 return _Deadlines(stream, self._patience, opening)
         async with asyncio.timeout(self._patience.answer_s):
             stream = await self._ask(last, shown)
-        if last.request.is_embedded and (names := _tool_names(shown)):
-            return _Deadlines(_WithWrittenCalls(stream, CallReader(names)), self._patience)
+        if last.request.is_embedded and _tool_names(context):
+            reader = CallReader(_tool_names(shown))
+            return _Deadlines(_WithWrittenCalls(stream, reader), self._patience)
         return _Deadlines(stream, self._patience)
 
     async def _ask(self, server: "_Server", context: LLMContext) -> Any:
@@ -181,13 +182,13 @@ class Language(Drafting, OpenAILLMService):
         first = 0
         if self._request.window:
             first = self._request.window.first_shown([_text(message) for message in messages])
-        if not first and last == len(messages):
-            return context
-        return LLMContext(
-            messages=list(messages[first:last]),
-            tools=context.tools,
-            tool_choice=context.tool_choice,
-        )
+        shown = list(messages[first:last])
+        is_result = bool(shown) and _role(shown[-1]) == "tool"
+        if self._request.is_embedded:
+            shown = as_notes(shown)
+            if is_result:
+                return LLMContext(messages=shown)
+        return LLMContext(messages=shown, tools=context.tools, tool_choice=context.tool_choice)
 
     def _has_async_tools(self) -> bool:
         # Pipecat then adds a page to the prompt, which the small model reads slowly and in vain.
@@ -290,6 +291,10 @@ def _loopback_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=0)
     )
+
+
+def _role(message: object) -> object:
+    return message.get("role") if isinstance(message, dict) else None
 
 
 def _is_said(message: object) -> bool:
