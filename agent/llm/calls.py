@@ -6,7 +6,7 @@ that would be the worst answer of all.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,3 +69,21 @@ class CallReader:
             return None
         arguments = value.get("arguments", value.get("parameters", {}))
         return WrittenCall(value["name"], arguments) if isinstance(arguments, dict) else None
+
+
+def as_notes(messages: Sequence[Any]) -> list[Any]:
+    """Return a conversation with calls and their results told as notes.
+
+    Shown a call that it has made, the small model makes it again instead of telling the result.
+    """
+    shown: list[Any] = []
+    for message in messages:
+        if isinstance(message, dict) and message.get("tool_calls"):
+            continue
+        if isinstance(message, dict) and message.get("role") == "tool":
+            # Worded to be repeated, which is what it does with a note.
+            told = str(message.get("content")).strip('"')
+            shown.append({"role": "system", "content": f"Tell the caller: {told}"})
+        else:
+            shown.append(message)
+    return shown

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.llm.calls import CallReader, WrittenCall
+from agent.llm.calls import CallReader, WrittenCall, as_notes
 
 BOOK = '{"name": "book", "arguments": {"guests": 4}}'
 CALL = WrittenCall("book", {"guests": 4})
@@ -47,3 +47,12 @@ def test_what_looks_like_a_call_never_breaks(text):
     spoken, calls = read(text)
     assert "{" not in spoken
     assert all(json.dumps(call.arguments) for call in calls)
+
+
+def test_calls_that_were_made_are_shown_as_notes():
+    user = {"role": "user", "content": "book"}
+    call = {"role": "assistant", "tool_calls": [{"id": "1"}]}
+    result = {"role": "tool", "tool_call_id": "1", "content": '"table seven"'}
+    shown = as_notes([user, call, result])
+    assert shown[0] == user and len(shown) == 2
+    assert shown[1]["role"] == "system" and "table seven" in shown[1]["content"]
