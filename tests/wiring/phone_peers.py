@@ -186,7 +186,7 @@ class Caller:
             answered = [at for at, _ in arrivals if at > asked_s]
             # A filler is short, and the answer may be long in coming.
             said_s = len(answered) * 0.02 * (10 if self.side.packet_s > 0.02 else 1)
-            patience = 2.0 if said_s > 1.4 else 10.0
+            patience = 2.5 if said_s > 2.5 else 8.0
             if done and answered and loop.time() > answered[-1] + patience:
                 return
             await asyncio.sleep(max(0.0, begin + number * 0.02 - loop.time()))
