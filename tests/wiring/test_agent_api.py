@@ -24,7 +24,7 @@ SILENCE = np.zeros(320, np.int16).tobytes()
 async def converse(url, *typed, until=None):
     """Type to the agent, a line after each it has said; return what was heard, greeting first.
 
-    Ends with as many answers as lines, or once `until` is heard.
+    Ends with as many answers as lines, or with the first after `until()`.
     """
     heard = []
     socket_url = url.replace("http", "ws") + "v1/stream?sample_rate=16000"
@@ -42,7 +42,7 @@ async def converse(url, *typed, until=None):
                 event = json.loads(message) if isinstance(message, str) else {}
                 if event.get("role") == "assistant" and event["final"]:
                     heard.append(event["text"])
-                    if until in event["text"] if until else len(heard) > len(typed):
+                    if until() if until else len(heard) > len(typed):
                         return heard
                     if lines:
                         await socket.send(json.dumps({"type": "text", "text": lines.pop(0)}))
@@ -58,7 +58,7 @@ async def test_five_lines_and_a_tool_talk_with_the_embedded_model(tmp_path):
     try:
         server.wait_ready()
         question = "Please book a table for four people on Friday."
-        heard = await converse(server.url, question, until="seven")
+        heard = await converse(server.url, question, until=booked.exists)
     finally:
         server.stop()
 
