@@ -5,15 +5,10 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.errors import DuplexError, SettingsError
+from agent.logs import set_up_logging
 from agent.settings import Settings, load
-
-if TYPE_CHECKING:
-    from loguru import Record
-
-_WARNING = 30
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -27,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.rest = rest
     try:
         settings = load(options.config)
-        _set_up_logging(options.verbose)
+        set_up_logging(verbose=options.verbose)
         command: Command = options.command
         return command(options, settings)
     except DuplexError as error:
@@ -181,18 +176,6 @@ def _choose_voice(settings: Settings) -> None:
 
     print("choosing the voice: measuring what this machine can speak", flush=True)
     print(f"voice: {open_voice(settings.tts.tier, settings.tts.voice).name}")
-
-
-def _set_up_logging(verbose: bool) -> None:
-    from loguru import logger
-
-    logger.remove()
-    logger.add(sys.stderr, level="DEBUG" if verbose else "INFO", filter=_is_worth_showing)
-
-
-def _is_worth_showing(record: "Record") -> bool:
-    # Pipecat's DEBUG lines hold what people said; its INFO lines are a banner.
-    return not (record["name"] or "").startswith("pipecat") or record["level"].no >= _WARNING
 
 
 if __name__ == "__main__":
