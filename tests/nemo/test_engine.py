@@ -206,7 +206,7 @@ def test_out_of_memory_is_told_apart_and_survived(checkpoints):
         engine = open_engine({{"model": model, "device": "cpu", "threads": 1}})
         engine.load()
         pages = int(open("/proc/self/statm").read().split()[0])
-        limit = pages * resource.getpagesize() + (200 << 20)
+        limit = pages * resource.getpagesize() + (300 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         noise = np.random.default_rng(0).normal(0, 500, 60 * 16000).astype(np.int16)
         batch = [Utterance(noise)] * 8

@@ -11,7 +11,14 @@ from agent.parakeet.engine import DeviceLostError, OutOfMemoryError
 
 T = TypeVar("T")
 
-_NO_ROOM = ("out of memory", "can't allocate memory", "alloc_failed", "not enough memory")
+_NO_ROOM = (
+    "out of memory",
+    "can't allocate memory",
+    "alloc_failed",
+    "not enough memory",
+    # oneDNN's words on a CPU that has no memory left for it.
+    "could not create a primitive",
+)
 
 _BROKEN = (
     "device-side assert",
