@@ -94,7 +94,9 @@ def _short() -> list[float]:
 
 def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes:
     """Ours as it is delivered."""
-    return outcomes(pauses, first_hops(odds, [math.log(HAZARD * context.cost_s)]), ["stock"])
+    # The odds are those of one pause a turn.
+    commit = math.log(HAZARD * context.cost_s * context.pauses_per_turn)
+    return outcomes(pauses, first_hops(odds, [commit]), ["stock"])
 
 
 def _figures(found: Outcomes, draws: Floats) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def _point(found: Outcomes) -> dict[str, float]:
 
 def _drafts(pauses: Sequence[Pause], odds: Floats) -> dict[str, float]:
     """Answers prepared: for each turn that is answered, how many were in vain."""
-    begun = first_hops(odds, [math.log(SPECULATE_ODDS)])
+    begun = first_hops(odds, [math.log(SPECULATE_ODDS * Context().pauses_per_turn)])
     vain = outcomes(pauses, begun, ["speculate"]).cut.mean()
     return {"drafts_withdrawn_per_pause": round(float(vain), 3)}
 
@@ -196,6 +198,17 @@ def _transfer(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any
     return rows
 
 
+def _turns_cut(pauses: Sequence[Pause], found: Outcomes) -> dict[str, Any]:
+    """Of whole turns as people spoke them: how many are cut off, and the dead air behind them."""
+    turns = sum(pause.is_end for pause in pauses)
+    return {
+        "turns": turns,
+        "pauses": len(pauses) - turns,
+        "turns_cut_off_share": round(float(found.cut[0].sum()) / turns, 4),
+        **{name: value for name, value in _point(found).items() if name != "cut_off_share"},
+    }
+
+
 def dictation(pauses: Sequence[Pause]) -> dict[str, Any]:
     """Numbers and spelling: how many are not split by any of their pauses."""
     weights = FITTED.continuous
@@ -257,6 +270,10 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
             ("timeout, swept", timeouts(spoken)),
         )
         if any(not pause.is_end and (pause.lasts_s or 0) >= SHORTEST_S for pause in spoken)
+    }
+    odds = weighed(evidence(spoken), _short())
+    found["orders, as spoken"] = _turns_cut(spoken, ours_at(spoken, odds, Context())) | {
+        "Pipecat's default": _turns_cut(spoken, pipecat_stock(spoken))
     }
     prompts = [pause for pause in judged if pause.source == "prompts"]
     if prompts:

@@ -198,11 +198,12 @@ class TurnTaking(FrameProcessor):
         await self._tell(Heard(self._clock, hypothesis))
 
     async def _on_final(self, hypothesis: Hypothesis | None) -> None:
-        self._hypothesis = None
+        tentative, self._hypothesis = self._hypothesis, None
         committed, self._committed = self._committed, None
         if committed is None:
             return
-        if text := _words_of(hypothesis, committed):
+        # A turn is committed on words; a final without any is a recogniser that has failed.
+        if text := _words_of(hypothesis, committed) or _words_of(tentative, committed):
             await self._answer(text, committed)
             return
         self._speech_start = None

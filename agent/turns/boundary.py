@@ -37,8 +37,10 @@ def boundary(text: str, *, is_answer: bool = False) -> float:
     words = tokens(text)
     if not words:
         return BIAS + LENGTHS[0]
-    length = len(LENGTHS) if is_answer else min(len(words), len(LENGTHS))
-    score = BIAS + LENGTHS[length - 1] + STEP * sum(WEIGHTS[at] - 128 for at in buckets(words))
+    length = LENGTHS[min(len(words), len(LENGTHS)) - 1]
+    # Callers ask in fewer words than the examples' authors wrote, and must not wait for it.
+    counted = LENGTHS[-1] if is_answer else (length + LENGTHS[-1]) / 2
+    score = BIAS + counted + STEP * sum(WEIGHTS[at] - 128 for at in buckets(words))
     return max(score, WHOLE_SCORE) if is_known(words) else score
 
 

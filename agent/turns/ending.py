@@ -64,6 +64,16 @@ class Context:
     cut_off_cost_s: float | None = None
 
     @property
+    def pauses_per_turn(self) -> float:
+        """How many pauses of 0.2 s or more a turn holds.
+
+        Of 619 spoken orders 128 held one, of the 269 among them that are at hand 18; callers who
+        answer questions hesitate more than people who give orders. Dictation and stories hold many;
+        their weights were learnt with one.
+        """
+        return 1.0 if self.profile is Profile.CONTINUOUS else 1 / 3
+
+    @property
     def cost_s(self) -> float:
         """What one cut-off costs, in seconds of dead air.
 
@@ -205,6 +215,7 @@ class EndOfTurn:
         """All terms but that of the silence itself."""
         weights = self._weights
         return {
+            "prior": -math.log(self._context.pauses_per_turn),
             "bias": weights.bias,
             "words": weights.words * self._boundary,
             "voice": weights.voice * (self._model.unscored if voice is None else voice),

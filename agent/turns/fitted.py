@@ -3,7 +3,7 @@
 from agent.turns.weights import Model, Weights
 
 FITTED = Model(
-    short=Weights(bias=0.987, words=1.684, voice=0.555, pause=0.816),
+    short=Weights(bias=0.721, words=1.619, voice=0.523, pause=0.844),
     continuous=Weights(bias=-1.643, words=0.000, voice=0.000, pause=0.958),
     unscored=-1.0,
     digits_missing=-1.139,

@@ -6,7 +6,7 @@ way ("hey jarvis", "hey Jervis", "a jar of this"). Where a word may act is a que
 word like any other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -178,6 +178,23 @@ class Hotwords:
                 if match and _may_act(phrase.action, match, utterance, agent_speaking):
                     return utterance.hotword(phrase, match)
         return None
+
+    def may_become(self, words: Sequence[Word], actions: Collection[HotwordAction]) -> bool:
+        """Whether more words could make an utterance one of these hotwords: "hold", "just give".
+
+        Args:
+            words: All that was said so far.
+            actions: Of the phrases to look for.
+        """
+        said = [token for index, word in enumerate(words) for token in _heard(word, index)]
+        texts = tuple(token.text for token in said)
+        return any(
+            phrase.words[: len(texts) - skipped] == texts[skipped:]
+            for skipped in range(len(texts))
+            if all(text in _FILLERS for text in texts[:skipped])
+            for phrase in self._commands.get(texts[skipped], ())
+            if phrase.action in actions
+        )
 
     def _match(self, utterance: "_Utterance", start: int, phrase: _Phrase) -> "_Match | None":
         if phrase.action is HotwordAction.WAKE:

@@ -180,6 +180,7 @@ class FusedPolicy:
     # What is heard.
 
     def _on_hop(self, hop: SpeechProbability) -> list[Decision]:
+        silent_since = self._silent_since
         noticed = self._prefetch.push(hop.probability, hop.at_sample)
         confirmed = self._speech.push(hop.probability, hop.at_sample)
         decisions: list[Decision] = []
@@ -188,7 +189,7 @@ class FusedPolicy:
         elif isinstance(noticed, SpeechStopped):
             decisions += self._signal(Signal.FADED, "it was no speech")
         if isinstance(confirmed, SpeechStarted):
-            decisions += self._on_speech(confirmed)
+            decisions += self._on_speech(confirmed, silent_since)
         if self._overlap:
             overlap = OverlapHop(hop.at_sample, hop.probability, hop.level_dbfs, hop.echo_dbfs)
             decisions += self._judge_overlap(overlap)
@@ -196,9 +197,9 @@ class FusedPolicy:
             decisions += self._while_user()
         return decisions + self._out_of_patience()
 
-    def _on_speech(self, started: SpeechStarted) -> list[Decision]:
+    def _on_speech(self, started: SpeechStarted, silent_since: int) -> list[Decision]:
         if self._floor is Floor.USER:
-            return self._on_speech_again(started)
+            return self._on_speech_again(seconds(started.start_sample - silent_since))
         decisions = self._signal(
             Signal.CONFIRMED, "speech over the agent", onset=started.start_sample
         )
@@ -206,8 +207,8 @@ class FusedPolicy:
             self._begin_overlap(started.start_sample)
         return decisions
 
-    def _on_speech_again(self, started: SpeechStarted) -> list[Decision]:
-        self._ending.resumed(seconds(started.start_sample - self._silent_since))
+    def _on_speech_again(self, pause_s: float) -> list[Decision]:
+        self._ending.resumed(pause_s)
         self._kept_open_until = 0
         if self._speculated is None:
             return []
@@ -318,7 +319,14 @@ class FusedPolicy:
     def _is_vetoed(self) -> bool:
         """Whether somebody may still be speaking, or the recogniser is still at work."""
         is_fresh = self._now - self._text_changed_at < samples(FRESH_PARTIAL_S)
-        return self._prefetch.is_speech or is_fresh
+        return self._prefetch.is_speech or (is_fresh and not self._covers_silence)
+
+    @property
+    def _covers_silence(self) -> bool:
+        """Whether the text was made of all the speech and the beginning of the silence."""
+        return self._hypothesis is not None and (
+            self._hypothesis.end_sample > self._speech.last_speech_end
+        )
 
     @property
     def _is_addressed(self) -> bool:
@@ -394,6 +402,8 @@ class FusedPolicy:
     def _judge_overlap(self, evidence: OverlapHop | OverlapWords) -> list[Decision]:
         assert self._overlap is not None
         hotword = self._overlap_hotword()
+        if hotword is None and self._may_become_hotword:
+            return []
         if hotword and hotword.action in _HOLDING and not self._has_words_after(hotword):
             return self._on_holding_word(hotword)
         if hotword and hotword.action is not HotwordAction.WAKE:
@@ -408,6 +418,17 @@ class FusedPolicy:
             return None
         at = self._now + samples(1.0)
         return self._hotwords.find(self._hypothesis.words, at, agent_speaking=True)
+
+    @property
+    def _may_become_hotword(self) -> bool:
+        """Whether the user is in the middle of "hold on" or "go on"."""
+        return (
+            self.user_is_speaking
+            and self._hypothesis is not None
+            and bool(self._hypothesis.words)
+            and self._now - self._overlap_onset <= _HOLDING_WORD
+            and self._hotwords.may_become(self._hypothesis.words, _HOLDING)
+        )
 
     def _on_holding_word(self, hotword: Hotword) -> list[Decision]:
         """Act on "wait" or "go on" once it is known that nothing follows: the agent is paused."""

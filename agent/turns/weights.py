@@ -8,7 +8,7 @@ class Weights:
     """For one way of speaking, in natural log-odds.
 
     Attributes:
-        bias: Before any evidence.
+        bias: Before any evidence, where a turn holds one pause.
         words: Of one unit of `agent.turns.boundary.boundary`.
         voice: Of one unit of the logit of Smart Turn's lowest score in this silence.
         pause: Of one unit of `agent.turns.survival.surprise`.

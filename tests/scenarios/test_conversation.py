@@ -1,7 +1,5 @@
 """A turn, and what an interruption leaves of an answer."""
 
-import dataclasses
-
 from pytest import approx
 
 from agent.asr.hypothesis import Hypothesis
@@ -12,7 +10,7 @@ from tests.scenarios.scripted import ScriptedCall
 
 
 def test_a_question_is_answered() -> None:
-    call = ScriptedCall()
+    call = ScriptedCall(first_token_s=0.02)
     call.user_says("what is the capital of France?", start_s=0.5, end_s=2.0)
     call.agent_says("Paris is the capital of France.")
 
@@ -66,7 +64,7 @@ def test_a_pause_inside_a_sentence_does_not_end_the_turn() -> None:
 
 
 def test_words_after_a_speculation_withdraw_it() -> None:
-    call = ScriptedCall(prosody=0.1)
+    call = ScriptedCall(prosody=0.6)
     call.user_says("book a table.", start_s=0.5, end_s=2.0)
     call.user_says("for two.", start_s=2.6, end_s=3.2)
     call.agent_says("Never to be heard.")
@@ -240,7 +238,7 @@ def test_a_cough_over_the_agent_costs_a_short_pause_and_no_word() -> None:
 
     outcome = call.run(lasting_s=10.0)
 
-    assert outcome.decisions()[2:] == ["DUCK", "PAUSE", "RESUME", "BACKCHANNEL"]
+    assert outcome.decisions()[-4:] == ["DUCK", "PAUSE", "RESUME", "BACKCHANNEL"]
     before, after = outcome.agent_speaks_at()
     # It falls silent within the cough and goes on within a second of it.
     assert before[1] < 4.3
@@ -298,13 +296,13 @@ def test_asked_to_repeat_the_agent_says_it_again() -> None:
     assert len(outcome.asked) == 1
 
 
-def test_a_recogniser_that_owes_its_final_does_not_cost_the_turn() -> None:
-    class Stuck(ScriptedRecogniser):
+def test_a_recogniser_that_fails_at_the_end_does_not_cost_the_turn() -> None:
+    class Failing(ScriptedRecogniser):
         def finish(self) -> Hypothesis:
-            return dataclasses.replace(super().finish(), is_final=False)
+            raise RuntimeError("out of memory")
 
     words = [("are", 0.5, 0.8), ("you", 0.8, 1.1), ("there?", 1.1, 1.5)]
-    call = ScriptedCall(ears={"recogniser": lambda: Stuck(words)})
+    call = ScriptedCall(ears={"recogniser": lambda: Failing(words)})
     call.noise(start_s=0.5, end_s=1.5)
     call.agent_says("Yes I am.")
 

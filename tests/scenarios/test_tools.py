@@ -65,6 +65,7 @@ def test_nothing_is_done_on_a_guess_that_the_turn_is_over():
         ("what is free today?", 0.5, 2.0),
         ("and what tomorrow?", 2.35, 3.2),
     )
+    scripted.prosody = 0.6
     outcome = scripted.run(9.0)
 
     assert outcome.decisions()[:2] == ["SPECULATE", "RESUME"]

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
+from loguru import logger
 
 from agent.asr.hypothesis import Hypothesis, Recogniser
 from agent.audio.chunk import Int16Array
@@ -82,11 +83,17 @@ class EdgeWorker:
                 if job.is_dropped:
                     self._jobs.popleft()
                     continue
-                step = self._step(job)
-                hypothesis, is_settled = await loop.run_in_executor(self._executor, step)
+                step, is_last = self._step(job), job.finish
+                try:
+                    hypothesis, is_settled = await loop.run_in_executor(self._executor, step)
+                except Exception as error:  # noqa: BLE001 - one utterance must not cost the call
+                    logger.error("the recogniser failed: {!r}", error)
+                    hypothesis, is_settled = None, True
+                if is_last:
+                    self._jobs.popleft()
+                    if hypothesis is None or not hypothesis.is_final:
+                        hypothesis = _nothing(job)
                 if hypothesis is not None:
-                    if hypothesis.is_final:
-                        self._jobs.popleft()
                     self._said(hypothesis, is_settled)
 
     def _step(self, job: _Job) -> Callable[[], tuple[Hypothesis | None, bool]]:
@@ -109,3 +116,15 @@ class EdgeWorker:
             return (recogniser.settle(), True) if settle else (hypothesis, False)
 
         return work
+
+
+def _nothing(job: _Job) -> Hypothesis:
+    """The final of an utterance whose recogniser owes it."""
+    return Hypothesis(
+        utterance_id=job.utterance_id,
+        text="",
+        words=(),
+        is_final=True,
+        start_sample=job.start_sample,
+        end_sample=job.start_sample,
+    )

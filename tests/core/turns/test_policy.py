@@ -47,7 +47,7 @@ class Talk:
     def silence(self, duration_s):
         return self.hops(0.02, duration_s)
 
-    def hears(self, text):
+    def hears(self, text, until=None):
         texts = text.split()
         end = self.policy._speech.last_speech_end or self.at
         step = (end - self.began) // max(len(texts), 1)
@@ -55,7 +55,7 @@ class Talk:
             Word(word, self.began + i * step, self.began + (i + 1) * step, 0.9)
             for i, word in enumerate(texts)
         )
-        hypothesis = Hypothesis(self.utterance, text, words, False, self.began, self.at)
+        hypothesis = Hypothesis(self.utterance, text, words, False, self.began, until or self.at)
         return self.tell(Heard(self.at, hypothesis))
 
     def sounds(self, probability):
@@ -87,7 +87,8 @@ def test_a_quiet_line_never_ends_a_turn():
 
 
 def test_a_turn_is_prepared_before_it_is_answered():
-    talk = Talk().speech(1).silence(0.13).hears("What time is it?").sounds(0.95).silence(1)
+    talk = Talk().speech(1).silence(0.13).hears("What time is it?").silence(0.05)
+    talk.sounds(0.95).silence(1)
     assert talk.kinds() == ["SPECULATE", "COMMIT"]
     assert talk.waited("SPECULATE") < talk.waited("COMMIT") < 0.4
 
@@ -104,12 +105,16 @@ def test_the_more_speaks_against_an_end_the_longer_it_waits():
     assert finished < unsure < trailing
 
 
-def test_a_fresh_partial_is_given_time():
-    talk = Talk().speech(1).silence(0.5).hears("What time is it?").sounds(0.99)
-    heard_at = talk.at
-    talk.silence(1)
-    commit = next(d for d in talk.decisions if d.kind is DecisionKind.COMMIT)
-    assert (commit.at_sample - heard_at) / RATE >= 0.12
+def test_a_partial_that_has_just_changed_is_given_time_unless_it_covers_the_silence_too():
+    def waited_after(until):
+        talk = Talk().speech(1).silence(0.5)
+        heard_at = talk.at
+        talk.hears("What time is it?", until=until(talk)).sounds(0.99).silence(1)
+        commit = next(d for d in talk.decisions if d.kind is DecisionKind.COMMIT)
+        return (commit.at_sample - heard_at) / RATE
+
+    assert waited_after(lambda talk: talk.policy._speech.last_speech_end) >= 0.12
+    assert waited_after(lambda talk: talk.at) < 0.12
 
 
 def test_sound_that_may_be_speech_vetoes_the_end():
@@ -181,7 +186,7 @@ def test_every_decision_says_why():
     talk = Talk().speech(1).silence(0.13).hears("What time is it?").sounds(0.95).silence(1)
     commit = talk.decisions[-1]
     assert "0.9" in commit.reason
-    parts = {"bias", "words", "voice", "context", "pause"}
+    parts = {"prior", "bias", "words", "voice", "context", "pause"}
     assert parts | {"log_odds", "commit_at", "silence_s"} <= set(commit.evidence)
     total = sum(commit.evidence[part] for part in parts)
     assert abs(total - commit.evidence["log_odds"]) < 0.03
@@ -270,6 +275,12 @@ def test_wait_holds_the_agent_until_it_is_told_to_go_on():
     talk.speech(0.5).silence(0.1).hears("Go on.").silence(1)
     assert talk.kinds()[3:] == ["RESUME", "BACKCHANNEL"]
     assert talk.policy.floor is Floor.AGENT
+
+
+def test_half_of_hold_on_does_not_cut_the_agent():
+    talk = Talk().agent(True, unsaid="the moon is far").speech(0.3).hears("hold").speech(0.2)
+    talk.silence(0.1).hears("hold on.").silence(1)
+    assert talk.kinds() == ["DUCK", "PAUSE", "HOLD"]
 
 
 def test_wait_with_something_behind_it_takes_the_floor():
