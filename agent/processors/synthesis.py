@@ -105,15 +105,19 @@ class Synthesis(FrameProcessor):
                 if isinstance(frame, InterruptionFrame):
                     self._drop()
                 elif isinstance(frame, EagerEndOfTurnCancelFrame):
-                    if self._draft and self._draft.is_withdrawn:
+                    if self._is_withdrawn:
                         self._drop()
                 elif isinstance(frame, FunctionCallsStartedFrame):
                     self._called_tool = True
                 await self.push_frame(frame, direction)
 
+    @property
+    def _is_withdrawn(self) -> bool:
+        return self._draft is not None and self._draft.is_withdrawn
+
     async def _begin(self, frame: LLMFullResponseStartFrame) -> None:
         self._draft = frame.draft if isinstance(frame, DraftStartFrame) else None
-        if self._draft and self._draft.is_withdrawn:
+        if self._is_withdrawn:
             self._is_responding = False
             return
         self._splitter = ClauseSplitter()
@@ -123,7 +127,7 @@ class Synthesis(FrameProcessor):
         await self._put(frame)
 
     async def _on_text(self, text: str) -> None:
-        if not self._is_responding:
+        if not self._is_responding or self._is_withdrawn:
             return
         if text.strip():
             self._has_text = True
@@ -133,9 +137,10 @@ class Synthesis(FrameProcessor):
             await self._say(clause)
 
     async def _end(self, frame: LLMFullResponseEndFrame) -> None:
-        # The model's service also ends responses that an interruption has dropped.
+        # The model's service also ends responses that were dropped; of a withdrawn draft the end
+        # may come before the word of it.
         failure, self._failure = self._failure, None
-        if not self._is_responding:
+        if not self._is_responding or self._is_withdrawn:
             return
         for clause in self._splitter.finish():
             await self._say(clause)

@@ -1,5 +1,7 @@
 """A turn, and what an interruption leaves of an answer."""
 
+import dataclasses
+
 from pytest import approx
 
 from agent.asr.hypothesis import Hypothesis
@@ -321,3 +323,25 @@ def test_letting_the_button_go_ends_the_turn() -> None:
 
     assert outcome.turns[1].stages()["decided_s"] < 0.3
     assert outcome.history[1]["content"] == "A pizza, then."
+
+
+def test_a_draft_whose_words_have_changed_is_replaced() -> None:
+    class Wavering(ScriptedRecogniser):
+        settled = 0
+
+        def settle(self) -> Hypothesis:
+            self.settled += 1
+            told = super().settle()
+            text = told.text if self.settled > 1 else told.text.replace("there", "here")
+            return dataclasses.replace(told, text=text)
+
+    words = [("are", 0.5, 0.8), ("you", 0.8, 1.1), ("there?", 1.1, 1.5)]
+    call = ScriptedCall(prosody=0.6, ears={"recogniser": lambda: Wavering(words)})
+    call.noise(start_s=0.5, end_s=1.5)
+    call.agent_says("Never to be heard.")
+    call.agent_says("Yes I am.")
+
+    outcome = call.run(lasting_s=7.0)
+
+    assert outcome.decisions()[:2] == ["SPECULATE", "SPECULATE"]
+    assert [m["content"] for m in outcome.history] == ["are you there?", "Yes I am."]
