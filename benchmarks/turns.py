@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from agent.turns.ending import SPECULATE_ODDS, Context, Profile
+from agent.turns.ending import SPECULATE_ODDS, Context, at_most_s
 from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD
+from agent.vad.readings import Profile
 from benchmarks.fit_turns import USED, fit, is_taught, lasting
 from benchmarks.machine import describe
 from benchmarks.turns_cache import SHORTEST_S, Pause, load, record
@@ -96,7 +97,8 @@ def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes
     """Ours as it is delivered."""
     # The odds are those of one pause a turn.
     commit = math.log(HAZARD * context.cost_s * context.pauses_per_turn)
-    return outcomes(pauses, first_hops(odds, [commit]), ["stock"])
+    latest_s = np.array([at_most_s(pause.text, context) for pause in pauses])
+    return outcomes(pauses, np.minimum(first_hops(odds, [commit]), latest_s), ["stock"])
 
 
 def _figures(found: Outcomes, draws: Floats) -> dict[str, Any]:

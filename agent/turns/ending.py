@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.boundary import boundary
-from agent.turns.completeness import digits_in
+from agent.turns.completeness import Completeness, completeness, digits_in
 from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD, Pace, silence_for, surprise
 from agent.turns.weights import Model, Weights
@@ -37,6 +37,11 @@ PROSODY_EVERY_S = 0.16
 PROSODY_UNTIL_S = 0.5
 """Silence after which another score says nothing: Smart Turn's score rises with the silence
 itself, whether or not the turn has ended (`docs/turns.md`)."""
+
+CLOSED_AT_MOST_S = 1.2
+"""Silence behind an answer or a command that reads finished after which it is over, whatever the
+sum says: one pause in ten lasts longer (`agent.turns.survival.LAW`), and neither an unusual wording
+nor an unusual voice is worth a longer wait."""
 
 SPECULATE_ODDS = 1.0
 """Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
@@ -96,7 +101,8 @@ class Judgement:
         terms: What each kind of evidence adds, by name; they sum to `log_odds`.
         speculate: Log-odds from which an answer is worth preparing unheard.
         commit: Log-odds from which answering beats waiting.
-        commit_at_s: Silence at which `commit` is reached if nothing else becomes known.
+        commit_at_s: Silence at which answering is due if nothing else becomes known.
+        is_overdue: Whether it has lasted so long that the sum does not matter.
     """
 
     log_odds: float
@@ -104,6 +110,7 @@ class Judgement:
     speculate: float
     commit: float
     commit_at_s: float
+    is_overdue: bool = False
 
     @property
     def probability(self) -> float:
@@ -113,12 +120,12 @@ class Judgement:
     @property
     def speculates(self) -> bool:
         """Whether an answer is worth preparing."""
-        return self.log_odds >= self.speculate
+        return self.is_overdue or self.log_odds >= self.speculate
 
     @property
     def commits(self) -> bool:
         """Whether answering beats waiting."""
-        return self.log_odds >= self.commit
+        return self.is_overdue or self.log_odds >= self.commit
 
 
 class EndOfTurn:
@@ -148,6 +155,7 @@ class EndOfTurn:
         self._context = context or self._context
         self._boundary = boundary("")
         self._expected = 0.0
+        self._at_most_s = math.inf
         self._voice: float | None = None
 
     def heard(self, hypothesis: Hypothesis) -> None:
@@ -155,6 +163,7 @@ class EndOfTurn:
         is_answer = self._context.agent_text.rstrip().endswith("?")
         self._boundary = boundary(hypothesis.text, is_answer=is_answer)
         self._expected = self._as_expected(hypothesis.text)
+        self._at_most_s = at_most_s(hypothesis.text, self._context)
 
     def sounded(self, probability: float) -> None:
         """Smart Turn's latest score of this silence; the lowest counts."""
@@ -180,7 +189,8 @@ class EndOfTurn:
             terms=terms,
             speculate=math.log(SPECULATE_ODDS),
             commit=self._commit,
-            commit_at_s=self._silence_for(self._commit - base),
+            commit_at_s=min(self._silence_for(self._commit - base), self._at_most_s),
+            is_overdue=silence_s >= self._at_most_s,
         )
 
     def wants_prosody(self, silence_s: float) -> bool:
@@ -235,6 +245,12 @@ class EndOfTurn:
         if wanted is None or heard == 0 or heard > wanted:
             return 0.0
         return self._model.digits_missing if heard < wanted else self._model.digits_complete
+
+
+def at_most_s(text: str, context: Context) -> float:
+    """Silence behind `text` in which its turn ends at the latest; infinite where it may go on."""
+    is_free = context.profile is Profile.SHORT and context.digits is None
+    return CLOSED_AT_MOST_S if is_free and completeness(text) is Completeness.CLOSED else math.inf
 
 
 def asks_yes_or_no(agent_text: str) -> bool:

@@ -576,5 +576,7 @@ class FusedPolicy:
 
 
 def _why(judgement: Judgement) -> str:
+    if judgement.log_odds < judgement.commit:
+        return "reads finished, and has been silent for long"
     strongest = max(judgement.terms, key=lambda name: judgement.terms[name])
     return f"has ended with probability {judgement.probability:.2f}, above all by its {strongest}"
