@@ -37,6 +37,9 @@ def test_every_command_is_known_to_this_test():
         "make serve WEBRTC=no",
         "make test",
         ".venv/bin/duplex talk",
+        ".venv/bin/duplex serve --sip",  # tests/sip calls it
+        ".venv/bin/duplex run agent.yaml",
+        ".venv/bin/duplex explain in.wav --out turns.svg",
         ".venv/bin/duplex replay in.wav --out out.wav --json",
         ".venv/bin/duplex doctor",
         "python -m benchmarks.voice_to_voice",
@@ -94,6 +97,32 @@ def test_replay_writes_records_and_speech(tmp_path):
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["turns"][0]["answered"]
     assert answer.stat().st_size > 10_000
+
+
+def test_explain_draws_the_turns(tmp_path):
+    question = write(tmp_path / "in.wav", dialogue(0.5, "Hello, how are you?", 0.5))
+    picture = tmp_path / "turns.svg"
+    result = run(BIN / "duplex", "explain", question, "--out", picture)
+    assert result.returncode == 0, result.stderr
+    assert "COMMIT" in result.stdout and picture.read_text().startswith("<svg")
+
+
+def test_run_serves_the_agent_of_a_file(tmp_path):
+    path = tmp_path / "agent.yaml"
+    path.write_text("agent:\n  name: Ada\n  instructions: You are Ada.\n")
+    checked = run(BIN / "duplex", "check", path)
+    assert checked.returncode == 0, checked.stderr
+    process = subprocess.Popen(
+        [BIN / "duplex", "run", path],
+        env={**os.environ, "DUPLEX_SERVER__PORT": "0"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert any("Duplex is ready on http://127.0.0.1:" in line for line in process.stdout)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def test_talk_without_a_sound_card_says_what_to_do():
