@@ -72,6 +72,11 @@ class Runtimes:
         asked = [self._named.base_url if self._named else None, cloud]
         return all(urlsplit(url).hostname in _THIS_MACHINE for url in asked if url)
 
+    @property
+    def is_self_contained(self) -> bool:
+        """Whether every model runs in this process or in a child of ours."""
+        return self._named is None and not (self._cloud and self._settings.asr.cloud.url)
+
     async def load(self) -> Models:
         """Load all models at the same time.
 
