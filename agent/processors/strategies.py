@@ -9,6 +9,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from agent.processors.frames import TurnDecisionFrame
 from agent.turns.events import DecisionKind
 
+_OPENING = {DecisionKind.BARGE_IN, DecisionKind.SPECULATE, DecisionKind.COMMIT}
 _DROPPING = {DecisionKind.HOLD, DecisionKind.BACKCHANNEL}
 
 
@@ -19,13 +20,9 @@ class DecidedTurnStart(BaseUserTurnStartStrategy):
     """
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult | None:
-        """Open the turn; only a barge-in interrupts the agent."""
-        if isinstance(frame, TurnDecisionFrame):
-            kind = frame.decision.kind
-            if kind is DecisionKind.BARGE_IN:
-                await self.trigger_user_turn_started(enable_interruptions=True)
-            elif kind in (DecisionKind.SPECULATE, DecisionKind.COMMIT):
-                await self.trigger_user_turn_started(enable_interruptions=False)
+        """Open the turn. `TurnTaking` interrupts the agent itself: a turn may be open already."""
+        if isinstance(frame, TurnDecisionFrame) and frame.decision.kind in _OPENING:
+            await self.trigger_user_turn_started(enable_interruptions=False)
         return ProcessFrameResult.CONTINUE
 
 
@@ -54,7 +51,7 @@ class DecidedTurnStop(BaseUserTurnStopStrategy):
             await self._withdraw()
             self._speculation = UserTurnSpeculation(text=frame.text)
             await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
-        elif kind is DecisionKind.RESUME:
+        elif kind in (DecisionKind.RESUME, DecisionKind.BARGE_IN):
             await self._withdraw()
         elif kind in _DROPPING:
             await self._withdraw()

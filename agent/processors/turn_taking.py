@@ -232,6 +232,8 @@ class TurnTaking(FrameProcessor):
         if decision.kind is DecisionKind.SPECULATE:
             self._recorder.draft("speculated")
         await self.push_frame(TurnDecisionFrame(decision=decision, text=text))
+        if decision.kind is DecisionKind.BARGE_IN:
+            await self.broadcast_interruption()
         if decision.kind is DecisionKind.REPEAT:
             await self.push_frame(TTSSpeakFrame(self._last_said or _NOTHING_SAID))
         if decision.kind in _CLOSING:

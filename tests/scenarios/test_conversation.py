@@ -345,3 +345,16 @@ def test_a_draft_whose_words_have_changed_is_replaced() -> None:
 
     assert outcome.decisions()[:2] == ["SPECULATE", "SPECULATE"]
     assert [m["content"] for m in outcome.history] == ["are you there?", "Yes I am."]
+
+
+def test_what_is_said_into_an_answer_to_typed_text_takes_the_floor() -> None:
+    call = ScriptedCall(prosody=0.3, first_token_s=0.3)
+    call.user_says("well, I was about to say that the weather is fine.", start_s=1.0, end_s=4.0)
+    call.client_sends(1.5, {"type": "text", "text": "tell me about Saturn."})
+    call.agent_says("Saturn is the sixth planet from the sun and it has rings.")
+    call.agent_says("So it is.")
+
+    outcome = call.run(lasting_s=12.0)
+
+    assert "BARGE_IN" in outcome.decisions()
+    assert outcome.history[-1] == {"role": "assistant", "content": "So it is."}
