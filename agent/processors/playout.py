@@ -1,6 +1,7 @@
 """Speech in; paced packets out, and the words that were heard."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 from pipecat.frames.frames import (
@@ -48,6 +49,9 @@ _DUCKED = 0.3
 
 _REPORT_LATE_S = 1.0
 """How long past a channel's delay a client may take to report the end of an answer."""
+
+_STUCK_S = 5.0
+"""A line that has taken no packet for so long has nobody at its end."""
 
 _HEARD_STEP_S = 0.05
 """How often the heard position is looked at while the last packets sound."""
@@ -103,6 +107,7 @@ class Playout(FrameProcessor):
         self._wake = asyncio.Event()
         self._pacer: asyncio.Task[None] | None = None
         self._turn = 0
+        self._taken = 0
 
     @property
     def is_busy(self) -> bool:
@@ -148,13 +153,26 @@ class Playout(FrameProcessor):
             case EndFrame():
                 # A farewell is heard to its end; a draft nobody waits for is not.
                 if not self._is_held:
-                    await self._at_rest.wait()
+                    await self._farewell()
                 await self.push_frame(frame, direction)
             case InputTransportMessageFrame():
                 self._on_report(frame.message)
                 await self.push_frame(frame, direction)
             case _:
                 await self.push_frame(frame, direction)
+
+    def abandon(self) -> None:
+        """Nobody listens any more: let the conversation end at once."""
+        self._at_rest.set()
+
+    async def _farewell(self) -> None:
+        """Wait until what is being said has been heard, as long as it gets anywhere."""
+        while not self._at_rest.is_set():
+            before = self._taken
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._at_rest.wait(), _STUCK_S)
+            if self._taken == before:
+                return
 
     def _yield_or_go_on(self, kind: DecisionKind) -> None:
         match kind:
@@ -169,6 +187,7 @@ class Playout(FrameProcessor):
 
     def taken(self) -> None:
         """The transport has taken the oldest outstanding packet."""
+        self._taken += 1
         if self._outstanding:
             packet, position = self._outstanding.popleft()
             self._heard.sent(len(packet), position, self._now())
