@@ -15,6 +15,7 @@ from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine, StreamingSettings
 from agent.audio.chunk import samples
 from agent.models.store import locate
+from agent.turns.policy import FusedPolicy
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 from tests.scenarios.scripted import ScriptedCall
@@ -36,6 +37,7 @@ def ears():
         "silero": SileroModel(locate("silero-vad") / "silero_vad.onnx"),
         "smart_turn": SmartTurn(locate("smart-turn-v3.2") / "smart-turn-v3.2-cpu.onnx"),
         "recogniser": lambda: StreamingMoonshine(moonshine()),
+        "policy": FusedPolicy,
     }
 
 
