@@ -38,9 +38,9 @@ PROSODY_UNTIL_S = 0.5
 """Silence after which another score says nothing: Smart Turn's score rises with the silence
 itself, whether or not the turn has ended (`docs/turns.md`)."""
 
-CLOSED_AT_MOST_S = 1.2
+CLOSED_AT_MOST_S = 1.0
 """Silence behind an answer or a command that reads finished after which it is over, whatever the
-sum says: one pause in ten lasts longer (`agent.turns.survival.LAW`), and neither an unusual wording
+sum says: one pause in seven lasts longer (`agent.turns.survival.LAW`), and neither an unusual wording
 nor an unusual voice is worth a longer wait."""
 
 SPECULATE_ODDS = 1.0
