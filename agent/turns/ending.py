@@ -40,8 +40,8 @@ itself, whether or not the turn has ended (`docs/turns.md`)."""
 
 CLOSED_AT_MOST_S = 1.0
 """Silence behind an answer or a command that reads finished after which it is over, whatever the
-sum says: one pause in seven lasts longer (`agent.turns.survival.LAW`), and neither an unusual wording
-nor an unusual voice is worth a longer wait."""
+sum says: one pause in seven lasts longer (`agent.turns.survival.LAW`), and neither an unusual
+wording nor an unusual voice is worth a longer wait."""
 
 SPECULATE_ODDS = 1.0
 """Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
