@@ -28,6 +28,7 @@ from agent.processors.frames import (
     TurnDecisionFrame,
     UtteranceOverFrame,
 )
+from agent.turns.ending import PROSODY_EVERY_S
 from agent.turns.events import (
     AgentFloor,
     Decision,
@@ -45,7 +46,7 @@ from agent.turns.events import (
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
 from agent.vad.readings import Profile
 
-_SCORE_EVERY = samples(0.16)
+_SCORE_EVERY = samples(PROSODY_EVERY_S)
 """Silence between two prosody scores; the first comes after as much. The answer changes as the
 silence grows, so asking once is not enough."""
 

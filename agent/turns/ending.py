@@ -23,12 +23,8 @@ from agent.turns.survival import HAZARD, Pace, silence_for, surprise
 from agent.turns.weights import Model, Weights
 from agent.vad.readings import Profile
 
-PREFETCH_FLOOR = 0.17
-"""Posterior above which a turn never ends, whatever the sum: somebody may be speaking. For the
-policy, which sees the posterior."""
-
 FRESH_PARTIAL_S = 0.12
-"""Nor does it end so soon after a partial changed that does not cover all the speech: the
+"""A turn does not end so soon after a partial changed that does not cover all the speech: the
 recogniser is still at work."""
 
 PROSODY_EVERY_S = 0.16
