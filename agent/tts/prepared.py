@@ -12,6 +12,7 @@ from loguru import logger
 
 from agent.errors import MissingModelError
 from agent.models import store
+from agent.models.lock import sole_worker
 
 if TYPE_CHECKING:
     from agent.models.kokoro_graph import Split
@@ -40,25 +41,25 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
         MissingModelError: A source is absent.
     """
     target = store.home() / "prepared" / f"{name}-{_fingerprint(sources)}"
-    files = Graphs(target / "prosody.onnx", target / "decoder.onnx")
-    if target.is_dir():
-        return files
-    split = make()
-    # What was made from an earlier version of the export is of no more use.
-    discard(name)
-    try:
-        _keep(split, target)
-    except OSError as error:
-        logger.warning(
-            "{} is made anew at each start, for {} cannot be written: {}", name, target, error
-        )
-        return Graphs(split.prosody.SerializeToString(), split.decoder.SerializeToString())
-    return files
+    if not target.is_dir():
+        try:
+            # Alone: whoever else makes them would discard ours as those of an earlier export.
+            with sole_worker(store.home() / "prepared" / f"{name}.lock", logger.info):
+                if not target.is_dir():
+                    discard(name)
+                    _keep(make(), target)
+        except OSError as error:
+            logger.warning(
+                "{} is made anew at each start, for {} cannot be written: {}", name, target, error
+            )
+            split = make()
+            return Graphs(split.prosody.SerializeToString(), split.decoder.SerializeToString())
+    return Graphs(target / "prosody.onnx", target / "decoder.onnx")
 
 
 def discard(name: str) -> None:
     """Remove a voice's graphs; they can be made again from its export."""
-    for folder in (store.home() / "prepared").glob(f"{name}-*"):
+    for folder in (store.home() / "prepared").glob(f"{name}-*/"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -72,9 +73,7 @@ def _keep(split: "Split", target: Path) -> None:
         making.rename(target)
     except OSError:
         shutil.rmtree(making, ignore_errors=True)
-        # Another process was faster and made the same.
-        if not target.is_dir():
-            raise
+        raise
 
 
 def _fingerprint(sources: Sequence[Path]) -> str:

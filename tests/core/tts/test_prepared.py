@@ -1,6 +1,8 @@
 """Graphs cut in two are made once and kept whole, or made anew where nothing can be kept."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,20 @@ def test_made_once(source: Path):
     assert make.calls == 1
     assert isinstance(first.decoder, Path)
     assert first.decoder.read_bytes() == model("decoder").SerializeToString()
+
+
+def test_two_who_need_them_at_once_make_them_once(source: Path):
+    make, both_are_here = Maker(), threading.Barrier(2, timeout=10)
+
+    def need(_: int) -> bool:
+        both_are_here.wait()
+        graphs = prepared("voice", [source], make)
+        assert isinstance(graphs.prosody, Path)
+        return graphs.prosody.is_file()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(need, range(2)))
+    assert make.calls == 1
 
 
 def test_another_export_is_made_anew(source: Path):
