@@ -21,7 +21,7 @@ test: .venv/dev models ## set up, then run every test
 	sh tools/system-packages.sh test
 	$(BIN)/duplex models fetch moonshine-tiny-en
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	sh tools/run-tests.sh
 
 check: .venv/dev ## lint, types and the fast tests: about a minute
 	$(MAKE) --no-print-directory lint
