@@ -38,7 +38,8 @@ from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
 from agent.turns.hotwords import HotwordSettings
 from agent.turns.overlap import OverlapSettings
-from agent.turns.policy import FusedPolicy, PolicySettings
+from agent.turns.policy import FusedPolicy
+from agent.turns.policy_settings import PolicySettings
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.readings import Profile
 from agent.vad.silero import SileroModel

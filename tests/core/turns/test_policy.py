@@ -17,7 +17,8 @@ from agent.turns.events import (
 )
 from agent.turns.floor import TABLE, Floor, Signal
 from agent.turns.hotwords import HotwordSettings
-from agent.turns.policy import FusedPolicy, PolicySettings
+from agent.turns.policy import FusedPolicy
+from agent.turns.policy_settings import PolicySettings
 from tests.weights import KNOWN
 
 HOP, RATE = 512, 16_000
@@ -49,7 +50,7 @@ class Talk:
 
     def hears(self, text, until=None):
         texts = text.split()
-        end = self.policy._speech.last_speech_end or self.at
+        end = self.policy._hearing.silent_since or self.at
         step = (end - self.began) // max(len(texts), 1)
         words = tuple(
             Word(word, self.began + i * step, self.began + (i + 1) * step, 0.9)
@@ -113,7 +114,7 @@ def test_a_partial_that_has_just_changed_is_given_time_unless_it_covers_the_sile
         commit = next(d for d in talk.decisions if d.kind is DecisionKind.COMMIT)
         return (commit.at_sample - heard_at) / RATE
 
-    assert waited_after(lambda talk: talk.policy._speech.last_speech_end) >= 0.12
+    assert waited_after(lambda talk: talk.policy._hearing.silent_since) >= 0.12
     assert waited_after(lambda talk: talk.at) < 0.12
 
 
