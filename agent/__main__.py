@@ -1,4 +1,4 @@
-"""Command line: serve, talk, replay, doctor, models. Parsing only; running is elsewhere."""
+"""Command line: serve, call, talk, replay, doctor, models. Parsing only; running is elsewhere."""
 
 import argparse
 import asyncio
@@ -49,6 +49,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", help="address to listen on")
     run.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
     run.set_defaults(command=_run)
+
+    call = commands.add_parser("call", help="call somebody over SIP")
+    call.add_argument("to", help="sip:anna@192.168.1.20, or a number of sip.registrar's")
+    call.add_argument("--agent", type=Path, metavar="FILE", help="YAML file of who calls")
+    call.add_argument("--ring", type=float, default=45.0, help="seconds it may ring")
+    call.add_argument(
+        "--detect-machines", action="store_true", help="find out first whether a person answers"
+    )
+    call.add_argument("--voicemail", metavar="TEXT", help="told to a machine after its beep")
+    call.set_defaults(command=_call)
 
     check = commands.add_parser("check", help="say what is wrong in a YAML file, and where")
     check.add_argument("file", type=Path, nargs="?")
@@ -106,6 +116,14 @@ def _run(options: argparse.Namespace, _settings: Settings) -> int:
     from agent.run import run
 
     return run(options.file, options.host, options.port)
+
+
+def _call(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.run import call
+    from agent.server.outbound import Outbound
+
+    wanted = Outbound(options.to, options.ring, options.detect_machines, options.voicemail)
+    return call(options.agent, wanted, settings)
 
 
 def _check(options: argparse.Namespace, _settings: Settings) -> int:

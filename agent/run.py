@@ -1,9 +1,10 @@
-"""`duplex run agent.yaml` and `duplex check agent.yaml`: an agent that is a file."""
+"""`duplex run`, `duplex call` and `duplex check`: an agent that is a YAML file."""
 
 import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -11,6 +12,9 @@ from agent.agent import Agent
 from agent.errors import SettingsError
 from agent.parts import backups, resolved
 from agent.settings import Settings, load
+
+if TYPE_CHECKING:
+    from agent.server.outbound import Outbound
 
 
 class FileAgent:
@@ -67,6 +71,21 @@ def run(path: Path, host: str | None, port: int | None) -> int:
     changed = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})
     asyncio.run(serve(settings, agent=FileAgent(path, settings)))
+    return 0
+
+
+def call(path: Path | None, wanted: "Outbound", settings: Settings) -> int:
+    """Let the agent of a file, or of the settings if there is none, call somebody.
+
+    Raises:
+        SettingsError: Something in the file is wrong, or the address makes no sense.
+        RetryError: The call was not taken.
+    """
+    from agent.server.outbound import call
+
+    settings = wanted.over(settings if path is None else _read(path))
+    agent = Agent.of(settings.agent)
+    asyncio.run(call(settings, wanted, agent=lambda: agent))
     return 0
 
 

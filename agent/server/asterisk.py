@@ -9,13 +9,13 @@ from fastapi import FastAPI, WebSocket
 from loguru import logger
 
 from agent.errors import SettingsError
+from agent.observe.mask import mask_logs
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.transports.asterisk.audiosocket import AudioSocketCall, listen
 from agent.transports.asterisk.websocket import AsteriskStream
 from agent.transports.line import LineTransport
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
-from agent.transports.phone.mask import mask_logs
 from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
 from agent.transports.phone.wire import MalformedError
 

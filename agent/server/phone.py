@@ -11,11 +11,11 @@ from fastapi import FastAPI, Request, Response, WebSocket
 from loguru import logger
 from starlette.requests import HTTPConnection
 
+from agent.observe.mask import mask_logs
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.transports.phone import webhooks
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
-from agent.transports.phone.mask import mask_logs
 from agent.transports.phone.providers.stream import MediaStream
 from agent.transports.phone.rest import rest
 from agent.transports.phone.tickets import Tickets

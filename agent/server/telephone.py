@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from agent.errors import RetryError, SettingsError
+from agent.observe.mask import mask_logs
 from agent.server.sessions import AtCapacityError, Sessions
 from agent.settings import SipSettings
 from agent.transports.line import LineTransport
-from agent.transports.phone.mask import mask_logs
 from agent.transports.sip.addresses import host_port
 from agent.transports.sip.agent import UserAgent, UserAgentSettings
 from agent.transports.sip.call import SipCall
@@ -41,7 +41,7 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
             settings.host,
             settings.port,
             on_call,
-            _presented(settings, sessions.settings.phone.transfer_to),
+            presented(settings, sessions.settings.phone.transfer_to),
         )
     except OSError as error:
         raise SettingsError(
@@ -71,9 +71,12 @@ async def _converse(sessions: Sessions, call: SipCall) -> None:
         await call.hang_up()
 
 
-def _presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
+def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
+    """How a user agent with these settings presents itself."""
+    registrar = settings.registrar or ""
     return UserAgentSettings(
         user=settings.user,
+        domain=registrar.removeprefix("sip:"),
         password=settings.password.get_secret_value(),
         advertised=settings.advertised_host,
         rtp_ports=settings.rtp_ports,

@@ -32,6 +32,7 @@ from agent.transports.sip.message import (
     cseq,
     parse,
 )
+from agent.transports.sip.resolve import find, local_host
 from agent.transports.sip.transactions import (
     Answered,
     Asked,
@@ -51,6 +52,8 @@ PRIVATE_NETWORKS = (
 )
 
 _TICK_S = 0.1
+_CLOSE_S = 1.0
+"""How long a call given up may take to stop ringing."""
 _LARGEST_HEADER = 256
 _MOST_HEADERS_KEPT = 20
 
@@ -73,6 +76,7 @@ class UserAgentSettings:
 
     Attributes:
         user: Our name in addresses.
+        domain: Host of the exchange whose number we are; empty if there is none.
         password: For exchanges that ask for one; empty for none.
         advertised: Host that peers are told instead of the one listened on, behind a translator.
         rtp_ports: First and last port of audio; (0, 0) for any free one.
@@ -81,6 +85,7 @@ class UserAgentSettings:
     """
 
     user: str = "duplex"
+    domain: str = ""
     password: str = ""
     advertised: str = ""
     rtp_ports: tuple[int, int] = (0, 0)
@@ -153,6 +158,11 @@ class UserAgent(asyncio.DatagramProtocol):
     async def close(self) -> None:
         """Hang up every call and give the port back."""
         await asyncio.gather(*(call.hang_up() for call in self.calls))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                # A telephone that we no longer want must not ring on.
+                while self._abandoned:  # noqa: ASYNC110 - at the end, once
+                    await asyncio.sleep(_TICK_S / 2)
         if self._ticker:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -179,7 +189,9 @@ class UserAgent(asyncio.DatagramProtocol):
         to = await self._resolve(uri)
         sent_by = (self._host_towards(to), self._bound[1])
         contact = f"sip:{self._settings.user}@{host_port(sent_by)}"
-        dialog = Dialog.calling(uri, contact, contact)
+        domain = self._settings.domain
+        ours = f"sip:{self._settings.user}@{domain}" if domain else contact
+        dialog = Dialog.calling(uri, ours, contact)
         call = SipCall(
             self,
             dialog,
@@ -454,6 +466,7 @@ class UserAgent(asyncio.DatagramProtocol):
         self._abandoned[key] = (invite, to, dialog)
         if key in self._ringing:
             self._cancel(key)
+            self._flush()
 
     def _cancel(self, key: Key) -> None:
         invite, to, dialog = self._abandoned[key]
@@ -523,24 +536,10 @@ class UserAgent(asyncio.DatagramProtocol):
             return self._settings.advertised
         if not ipaddress.ip_address(self._bound[0]).is_unspecified:
             return self._bound[0]
-        family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # Sends nothing; the system only chooses the interface.
-            probe.connect(peer)
-            host: str = probe.getsockname()[0]
-            return host
+        return local_host(peer[0])
 
     async def _resolve(self, uri: str) -> Address:
-        try:
-            host, port = parse_uri(uri).address
-            family = socket.AF_INET6 if ":" in self._bound[0] else socket.AF_INET
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, family=family, type=socket.SOCK_DGRAM
-            )
-        except (MalformedError, OSError) as error:
-            raise RetryError(f"cannot find {uri}: {error}") from error
-        address = found[0][4]
-        return str(address[0]), int(address[1])
+        return await find(uri, socket.AF_INET6 if ":" in self._bound[0] else socket.AF_INET)
 
     def _is_welcome(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])

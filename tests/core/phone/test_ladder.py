@@ -2,9 +2,9 @@
 
 import pytest
 
+from agent.observe.mask import masked
 from agent.settings import LadderSettings
 from agent.transports.phone.ladder import SilenceLadder
-from agent.transports.phone.mask import masked
 
 SETTINGS = LadderSettings(ask_after_s=5, asks=2, longest_s=600)
 
