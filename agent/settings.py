@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -24,6 +25,18 @@ from agent.choices import PYTHON_NAME, model_named
 from agent.errors import SettingsError
 
 ENV_PREFIX = "DUPLEX_"
+
+_SHORTEST_KEY = 16
+
+
+def _listed(value: Any) -> Any:
+    """A list as the environment can hold one: with commas."""
+    if isinstance(value, str):
+        return tuple(part for piece in value.split(",") if (part := piece.strip()))
+    return value
+
+
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -127,14 +140,58 @@ class PlayoutSettings(_Section):
 
 
 class ServerSettings(_Section):
-    """The web server."""
+    """The web server; see docs/operations.md."""
 
     host: str = "127.0.0.1"
+    """Any other address than the loopback needs keys."""
     port: int = Field(7860, ge=0, le=65535)
     """0 takes a free port and prints it."""
+    keys: SecretStr | None = None
+    """Who brings one may talk: 16 characters or more, several with commas between."""
+    token_s: float = Field(60.0, gt=0, le=3600)
+    """How long a one-time token is good that was given for a key."""
+    origins: Listed = ()
+    """Other pages that may use this server, such as https://shop.example."""
+    trusted_proxies: Listed = ()
+    """Addresses or networks whose X-Forwarded-For is believed."""
+    certificate: Path | None = None
+    """PEM file; with key_file, the server speaks https and wss."""
+    key_file: Path | None = None
     max_sessions: int = Field(4, ge=1)
-    """Conversations at once; the next caller is told to come back."""
+    """Conversations at once; the next caller is told to come back. benchmarks/capacity.py measures
+    how many this machine can hold."""
+    max_per_address: int | None = Field(None, ge=1)
+    """Of these, to one address. Unset: half of them, and all on the loopback."""
+    starts_per_minute: int | None = Field(None, ge=1)
+    """Conversations begun, to one address. Unset: 60, and no limit on the loopback."""
+    max_connections: int = Field(512, ge=8)
+    """Open connections, whatever they do; more are closed unheard."""
+    connects_per_s: float = Field(100.0, gt=0)
+    """Connections taken in the long run, of all addresses together; 2 s worth of them at once."""
+    idle_s: float = Field(600.0, ge=5)
+    """A conversation in which nobody speaks is ended after so long. Telephone calls have
+    phone.ladder."""
+    longest_s: float = Field(14_400.0, ge=10)
+    """A conversation is ended after so long, whoever talks."""
     drain_s: float = Field(10.0, ge=0)
+    """When the server is told to stop, conversations may go on for so long."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "ServerSettings":
+        if short := [key for key in self.secrets if len(key) < _SHORTEST_KEY]:
+            raise ValueError(
+                f"{len(short)} of the keys are shorter than {_SHORTEST_KEY} characters; use the "
+                'output of: python -c "import secrets; print(secrets.token_urlsafe(24))"'
+            )
+        if (self.certificate is None) != (self.key_file is None):
+            raise ValueError("certificate and key_file belong together: set both, or neither")
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The keys, one by one."""
+        written = self.keys.get_secret_value() if self.keys else ""
+        return tuple(key for part in written.split(",") if (key := part.strip()))
 
 
 class TwilioSettings(_Section):

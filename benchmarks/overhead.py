@@ -11,113 +11,28 @@ import asyncio
 import json
 import statistics
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from loguru import logger
-from pipecat.frames.frames import (
-    Frame,
-    LLMContextFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
-    LLMTextFrame,
-)
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from agent.asr.hypothesis import Hypothesis
-from agent.audio.chunk import SAMPLE_RATE, Float32Array, Int16Array, samples
+from agent.audio.chunk import SAMPLE_RATE, samples
 from agent.observe.record import TurnRecord
-from agent.runtimes import policy_settings
-from agent.session import Channel, Models, VoiceSession, close
+from agent.session import Channel, VoiceSession, close
 from agent.settings import load
 from agent.transports.memory import MemoryTransport
-from agent.tts.speech import Speech, SpokenWord
-from agent.turns.policy import FusedPolicy
+from benchmarks.instant import RATE, instant_models
 from benchmarks.machine import describe
 
-RATE = 24_000
 PACKET = samples(0.02)
-
-
-class InstantPosterior:
-    """What is loud is speech."""
-
-    def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
-        """One hop."""
-        return (0.99 if np.abs(window).max() > 0.05 else 0.01), state
-
-
-class InstantProsody:
-    """Always finished."""
-
-    def score(self, _pcm: Int16Array) -> float:
-        """One score."""
-        return 0.9
-
-
-class InstantRecogniser:
-    """Always hears the same."""
-
-    def start(self, utterance_id: int, start_sample: int) -> None:
-        """Begin."""
-        self._id, self._start, self._end = utterance_id, start_sample, start_sample
-
-    def push(self, pcm: Int16Array, is_speech: bool = True) -> Hypothesis | None:
-        """Take audio."""
-        self._end += len(pcm)
-        return None
-
-    def settle(self) -> Hypothesis:
-        """Give the text."""
-        return Hypothesis(self._id, "Hello there.", (), False, self._start, self._end)
-
-    def finish(self) -> Hypothesis:
-        """Give the final."""
-        return Hypothesis(self._id, "Hello there.", (), True, self._start, self._end)
-
-
-class InstantLanguage(FrameProcessor):
-    """Answers at once. Not a language service: speculation would need its gate."""
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Answer a context."""
-        await super().process_frame(frame, direction)
-        if not isinstance(frame, LLMContextFrame):
-            await self.push_frame(frame, direction)
-            return
-        await self.push_frame(LLMFullResponseStartFrame())
-        await self.push_frame(LLMTextFrame("Hello."))
-        await self.push_frame(LLMFullResponseEndFrame())
-
-
-class InstantVoice:
-    """Speaks a short tone."""
-
-    name = "instant"
-    sample_rate = RATE
-
-    def speak(self, clause: str) -> Iterator[Speech]:
-        """One clause."""
-        tone = (8000 * np.sin(np.arange(RATE // 5) / 10)).astype(np.int16)
-        yield Speech(tone, RATE, (SpokenWord(clause, 0.0, 0.2),))
 
 
 async def main(turns: int) -> dict[str, Any]:
     """Hold a conversation of `turns` short turns."""
     settings = load(environ={"DUPLEX_AGENT__GREETING": "", "DUPLEX_TURNS__SPECULATE": "false"})
-    models = Models(
-        silero=InstantPosterior(),  # type: ignore[arg-type]
-        smart_turn=InstantProsody(),  # type: ignore[arg-type]
-        recogniser=InstantRecogniser,
-        policy=lambda: FusedPolicy(policy_settings(settings.turns)),
-        voice=InstantVoice(),
-        language=lambda _prompt: InstantLanguage(),
-        names={},
-    )
     transport = MemoryTransport(SAMPLE_RATE)
     channel = Channel("memory", RATE, delay_s=0.0)
-    session = VoiceSession(settings, models, transport, channel, system_prompt="")
+    session = VoiceSession(settings, instant_models(settings), transport, channel, system_prompt="")
     task = asyncio.create_task(session.run())
     await transport.input().ready.wait()
     await _speak(transport, turns)

@@ -22,12 +22,12 @@ START_LIMIT_S = 120.0
 class LiveServer:
     """Started on a free port; `url` is what it prints."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, **environ: str) -> None:
         command = command or ("-m", "agent", "serve", "--port", "0")
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,6 +53,10 @@ class LiveServer:
             status: dict[str, Any] = json.load(response)
         return status
 
+    def wait(self) -> int:
+        """Wait for it to end by itself; gives its exit code."""
+        return self._process.wait(timeout=START_LIMIT_S)
+
     def log(self) -> str:
         return "".join(self._lines[-40:])
 
@@ -69,7 +73,7 @@ class LiveServer:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._lines.append(line)
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            found = re.search(r"https?://(127\.0\.0\.1|0\.0\.0\.0):\d+", line)
             if found and not self.url:
                 self.url = found[0] + "/"
                 self._told.set()

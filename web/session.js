@@ -9,6 +9,7 @@
  * @typedef {"idle" | "connecting" | "live" | "reconnecting" | "ended" | "failed"} Phase
  */
 
+import { withKey } from "./access.js";
 import { SocketLink } from "./socket.js";
 import { WebRtcLink } from "./webrtc.js";
 
@@ -27,6 +28,10 @@ export const TROUBLES = {
   down: {
     title: "The agent is not running.",
     remedy: "Start it with “duplex serve”, then try again.",
+  },
+  key: {
+    title: "This agent wants a key.",
+    remedy: "Open its address with #key= and the key behind it.",
   },
   full: { title: "The agent is busy.", remedy: "Try again when somebody has finished." },
   refused: { title: "The conversation could not begin.", remedy: "" },
@@ -48,10 +53,12 @@ export async function fetchStatus() {
   let response;
   try {
     const signal = AbortSignal.timeout(STATUS_TIMEOUT_MS);
-    response = await fetch(new URL("api/status", document.baseURI), { cache: "no-store", signal });
+    const url = new URL("api/status", document.baseURI);
+    response = await fetch(url, { cache: "no-store", headers: withKey(), signal });
   } catch {
     throw new SessionError("down", "The agent's server does not answer.");
   }
+  if (response.status === 401) throw new SessionError("key", "No key, or one that does not fit.");
   if (response.status === 503) throw new SessionError("full", "Every place is taken.");
   if (!response.ok) throw new SessionError("down", `The server answered ${response.status}.`);
   return response.json();

@@ -1,5 +1,7 @@
 /** The WebSocket link: PCM16 both ways through two worklets. The fallback where WebRTC fails. */
 
+import { oneTimeToken } from "./access.js";
+
 /** Microphone audio waiting in the socket, in seconds; beyond it new packets are dropped. */
 const MAX_BACKLOG_S = 1;
 const OPEN_TIMEOUT_MS = 8000;
@@ -40,10 +42,12 @@ export class SocketLink {
   }
 
   /** @returns {Promise<void>} */
-  _connect() {
+  async _connect() {
+    const token = await oneTimeToken();
     const url = new URL("v1/stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     url.search = `?sample_rate=${this._context.sampleRate}&events=all`;
+    if (token) url.searchParams.set("token", token);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     this._socket = socket;

@@ -1,5 +1,7 @@
 /** The WebRTC link: the browser's own echo canceller, jitter buffer and loss concealment. */
 
+import { withKey } from "./access.js";
+
 /** Addresses of this machine are found within milliseconds, or not at all. */
 const GATHER_TIMEOUT_MS = 1000;
 const ICE_TIMEOUT_MS = 5000;
@@ -113,7 +115,7 @@ export class WebRtcLink {
   async _request(method, body) {
     const response = await fetch(new URL("api/offer", document.baseURI), {
       method,
-      headers: { "Content-Type": "application/json" },
+      headers: withKey({ "Content-Type": "application/json" }),
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(OFFER_TIMEOUT_MS),
     });

@@ -4,7 +4,6 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Query, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
@@ -13,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.server.asterisk import add_asterisk
 from agent.server.phone import add_phone
-from agent.server.sessions import AtCapacityError, Sessions
+from agent.server.refusals import add_refusals, close_with
+from agent.server.sessions import Sessions
 from agent.transports.stream import StreamTransport
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -28,13 +28,18 @@ CONTENT_SECURITY_POLICY = (
 
 _RATES = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
-_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
+_POLICY_VIOLATION = 1008
+
+_MAX_BODY = 128 * 1024
+"""Bytes of a request; an offer of a browser's has 4000."""
 
 
 def build_app(sessions: Sessions) -> FastAPI:
     """The app that serves `sessions`."""
     app = FastAPI(title="Duplex", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
+    add_refusals(app)
+    admission = sessions.admission
     app.mount("/web", StaticFiles(directory=WEB), name="web")
 
     @app.api_route("/", methods=["GET", "HEAD"])
@@ -52,7 +57,8 @@ def build_app(sessions: Sessions) -> FastAPI:
         return JSONResponse({"status": state}, status_code=200 if ready else 503)
 
     @app.get("/api/status")
-    async def status() -> dict[str, Any]:
+    async def status(request: Request) -> dict[str, Any]:
+        admission.identify(request)
         return {
             "name": sessions.settings.agent.name,
             "version": version("duplex-voice"),
@@ -61,6 +67,12 @@ def build_app(sessions: Sessions) -> FastAPI:
             "models": sessions.models.names,
             "sessions": {"active": sessions.active, "limit": sessions.limit},
         }
+
+    @app.post("/api/tokens")
+    async def token(request: Request) -> dict[str, Any]:
+        admission.limit_rate(request)
+        admission.identify(request)
+        return {"token": admission.issue(), "expires_s": admission.token_s}
 
     @app.post("/api/offer")
     async def offer(request: Request) -> Response:
@@ -86,46 +98,36 @@ def build_app(sessions: Sessions) -> FastAPI:
 async def _stream(
     sessions: Sessions, websocket: WebSocket, sample_rate: int, *, all_events: bool
 ) -> None:
-    await websocket.accept()
-    if not same_origin(websocket.headers.get("origin"), websocket.headers.get("host")):
-        await _refuse(websocket, _POLICY_VIOLATION, "this page may not use this server")
-    elif sample_rate not in _RATES:
-        rates = ", ".join(map(str, _RATES))
-        await _refuse(websocket, _POLICY_VIOLATION, f"sample_rate must be one of {rates}")
-    else:
-        try:
-            transport = StreamTransport(websocket, sample_rate)
-            await sessions.run_stream(transport, sample_rate, all_events=all_events)
-        except AtCapacityError as error:
-            await _refuse(websocket, _TRY_AGAIN_LATER, str(error))
-
-
-async def _refuse(websocket: WebSocket, code: int, why: str) -> None:
-    await websocket.send_text(json.dumps({"type": "error", "message": why, "fix": why}))
-    await websocket.close(code, why)
+    with sessions.admission.enter(websocket) as place:
+        await websocket.accept()
+        if sample_rate not in _RATES:
+            rates = ", ".join(map(str, _RATES))
+            await close_with(websocket, _POLICY_VIOLATION, f"sample_rate must be one of {rates}")
+            return
+        transport = StreamTransport(websocket, sample_rate)
+        await sessions.run_stream(transport, sample_rate, place, all_events=all_events)
 
 
 async def _offer(sessions: Sessions, request: Request) -> Response:
-    refusal = _refuse_request(sessions, request)
-    if refusal:
-        return refusal
-    body = await _body(request)
-    if body is None or not isinstance(body.get("sdp"), str) or body.get("type") != "offer":
+    body = await _webrtc_body(sessions, request)
+    if isinstance(body, Response):
+        return body
+    if not isinstance(body.get("sdp"), str) or body.get("type") != "offer":
         return _error(400, 'send {"sdp": "...", "type": "offer"}')
     try:
-        return JSONResponse(await sessions.answer(body))
-    except AtCapacityError as error:
-        return _error(503, str(error), {"Retry-After": "10"})
+        # A connection's name is a secret that only its caller was told.
+        if sessions.knows(body.get("pc_id")):
+            return JSONResponse(await sessions.negotiate(body))
+        return JSONResponse(await sessions.answer(body, sessions.admission.enter(request)))
     except ValueError as error:
         return _error(400, f"the offer cannot be answered: {error}")
 
 
 async def _candidates(sessions: Sessions, request: Request) -> Response:
-    refusal = _refuse_request(sessions, request)
-    if refusal:
-        return refusal
-    body = await _body(request)
-    if body is None or not isinstance(body.get("pc_id"), str):
+    body = await _webrtc_body(sessions, request)
+    if isinstance(body, Response):
+        return body
+    if not isinstance(body.get("pc_id"), str):
         return _error(400, 'send {"pc_id": "...", "candidates": [...]}')
     try:
         await sessions.add_candidates(body)
@@ -136,32 +138,24 @@ async def _candidates(sessions: Sessions, request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _refuse_request(sessions: Sessions, request: Request) -> Response | None:
-    if not same_origin(request.headers.get("origin"), request.headers.get("host")):
-        return _error(403, "this page may not use this server")
+async def _webrtc_body(sessions: Sessions, request: Request) -> dict[str, Any] | Response:
+    sessions.admission.check_origin(request)
     if not sessions.has_webrtc:
         return _error(501, 'WebRTC is not installed; pip install "duplex-voice[webrtc]"')
-    return None
-
-
-async def _body(request: Request) -> dict[str, Any] | None:
+    received = bytearray()
+    async for piece in request.stream():
+        received += piece
+        if len(received) > _MAX_BODY:
+            return _error(413, f"a request has at most {_MAX_BODY} bytes")
     try:
-        body = await request.json()
+        body = json.loads(received)
     except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
+        return _error(400, "send a JSON object")
+    return body if isinstance(body, dict) else _error(400, "send a JSON object")
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status_code=status, headers=headers)
-
-
-def same_origin(origin: str | None, host: str | None) -> bool:
-    """Whether a request comes from our own page, or from no page at all.
-
-    Without this any page a person visits could talk to the agent on their machine.
-    """
-    return origin is None or urlsplit(origin).netloc == host
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, status_code=status)
 
 
 class SecurityHeaders:

@@ -10,7 +10,8 @@ from loguru import logger
 
 from agent.errors import SettingsError
 from agent.observe.mask import mask_logs
-from agent.server.sessions import AtCapacityError, Sessions
+from agent.server.admission import AtCapacityError
+from agent.server.sessions import Sessions
 from agent.transports.asterisk.audiosocket import AudioSocketCall, listen
 from agent.transports.asterisk.websocket import AsteriskStream
 from agent.transports.line import LineTransport

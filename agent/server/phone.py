@@ -12,13 +12,14 @@ from loguru import logger
 from starlette.requests import HTTPConnection
 
 from agent.observe.mask import mask_logs
-from agent.server.sessions import AtCapacityError, Sessions
+from agent.server.admission import AtCapacityError
+from agent.server.sessions import Sessions
+from agent.server.tickets import Tickets
 from agent.transports.phone import webhooks
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
 from agent.transports.phone.providers.stream import MediaStream
 from agent.transports.phone.rest import rest
-from agent.transports.phone.tickets import Tickets
 from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
 from agent.transports.phone.webhooks import Gate, WebhookGate, gates
 from agent.transports.phone.wire import MAX_MESSAGE, MalformedError, Started
@@ -63,7 +64,7 @@ class _Provider:
         self.gate = gate
         self._sessions = sessions
         self._settings = sessions.settings.phone
-        self._tickets = Tickets()
+        self._tickets: Tickets[CallFacts] = Tickets()
 
     async def answer(self, request: Request) -> Response:
         """Answer a webhook: where the stream goes, or that we are busy."""

@@ -1,8 +1,10 @@
 """Run the server until it is told to stop."""
 
 import contextlib
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Generator
 
 import uvicorn
 
@@ -10,11 +12,13 @@ from agent.agent import Agent
 from agent.errors import SettingsError
 from agent.parts import Parts
 from agent.runtimes import Runtimes
+from agent.server.admission import require_keys
 from agent.server.app import build_app
 from agent.server.asterisk import audiosocket
+from agent.server.connections import BACKLOG, options
 from agent.server.sessions import Sessions
 from agent.server.telephone import telephone
-from agent.settings import Settings
+from agent.settings import ServerSettings, Settings
 
 
 async def serve(
@@ -31,21 +35,32 @@ async def serve(
         parts: What stands in a built-in model's place.
 
     Raises:
-        SettingsError: An address is taken.
+        SettingsError: An address is taken, open to the network without a key, or its certificate
+            is of no use.
         MissingModelError: A weight is absent or damaged.
     """
-    # Before the models load: a taken port should be told at once, not after five seconds.
-    listener = _listen(settings)
+    # Before the models load: what is wrong here should be told at once, not after five seconds.
+    listener = listen(settings.server)
     async with (
         _running(settings, agent, parts) as sessions,
         telephone(sessions),
         audiosocket(sessions),
     ):
-        config = uvicorn.Config(build_app(sessions), log_level="warning", ws_max_size=1 << 20)
-        server = _Server(config, sessions)
-        host, port = listener.getsockname()[:2]
-        print(f"Duplex is ready on http://{host}:{port}", flush=True)
-        await server.serve(sockets=[listener])
+        await serve_sessions(sessions, listener)
+
+
+async def serve_sessions(sessions: Sessions, listener: socket.socket) -> None:
+    """Serve conversations on a socket until the process is told to stop, then drain."""
+    settings = sessions.settings.server
+    server = _Server(uvicorn.Config(build_app(sessions), **options(settings)), sessions)
+    host, port = listener.getsockname()[:2]
+    address = (
+        f"http{'s' if settings.certificate else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+    )
+    print(f"Duplex is ready on {address}", flush=True)
+    if settings.keys:
+        print(f"The page is at {address}/#key=KEY, with one of the keys in server.keys", flush=True)
+    await server.serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -60,6 +75,13 @@ class _Server(uvicorn.Server):
         await self._sessions.drain()
         await super().shutdown(sockets)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """As uvicorn's; but who was told to stop, and has, did not fail."""
+        with super().capture_signals():
+            yield
+            self._captured_signals = [s for s in self._captured_signals if s != signal.SIGTERM]
+
 
 @contextlib.asynccontextmanager
 async def _running(
@@ -73,8 +95,16 @@ async def _running(
         await runtimes.close()
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.server.host, settings.server.port
+def listen(settings: ServerSettings) -> socket.socket:
+    """Take the server's address.
+
+    Raises:
+        SettingsError: It is taken, open to the network without a key, or the certificate is of no
+            use.
+    """
+    require_keys(settings)
+    require_certificate(settings)
+    host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named, or asyncio does not know it for TCP and leaves Nagle's algorithm on: 40 ms a packet.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -86,5 +116,24 @@ def _listen(settings: Settings) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}; set DUPLEX_SERVER__PORT to a free "
             "port, or to 0 for any"
         ) from error
-    listener.listen(128)
+    listener.listen(BACKLOG)
     return listener
+
+
+def require_certificate(settings: ServerSettings) -> None:
+    """Make sure that https can be spoken, where it is wanted.
+
+    Raises:
+        SettingsError: Certificate and key cannot be read, or do not belong together.
+    """
+    if settings.certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.certificate, settings.key_file
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"server.certificate {settings.certificate} and server.key_file {settings.key_file} "
+            f"cannot be used: {error}; both are PEM files, the key without a password"
+        ) from error

@@ -9,9 +9,9 @@ from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.agent import Agent
-from agent.errors import RetryError
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
+from agent.server.admission import Admission, Place
 from agent.server.watch import CallWatch, meets
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
@@ -21,10 +21,6 @@ from agent.transports.stream import LEAD_S, StreamTransport
 _WEBRTC_RATE = 24_000
 _WEBRTC_DELAY_S = 0.12
 """Opus frame, network and the browser's own buffer, until the page reports better."""
-
-
-class AtCapacityError(RetryError):
-    """All places are taken; the caller may try again shortly."""
 
 
 class Sessions:
@@ -43,8 +39,8 @@ class Sessions:
         self.models = models
         self.is_offline = is_offline
         self.limit = settings.server.max_sessions
+        self.admission = Admission(settings.server)
         self._running: dict[VoiceSession, asyncio.Task[None]] = {}
-        self._is_draining = False
         self._offers = self._webrtc() if self.has_webrtc else None
 
     @property
@@ -55,7 +51,7 @@ class Sessions:
     @property
     def is_ready(self) -> bool:
         """Whether another caller would be taken, were there a place."""
-        return not self._is_draining
+        return self.admission.is_open
 
     @property
     def has_webrtc(self) -> bool:
@@ -63,7 +59,7 @@ class Sessions:
         return importlib.util.find_spec("aiortc") is not None
 
     async def run_stream(
-        self, transport: StreamTransport, sample_rate: int, *, all_events: bool
+        self, transport: StreamTransport, sample_rate: int, place: Place, *, all_events: bool
     ) -> None:
         """Hold a conversation over an accepted WebSocket until it ends."""
         channel = Channel(
@@ -75,7 +71,7 @@ class Sessions:
             # The page has the browser do it; of a program we know nothing.
             cancels_echo=all_events,
         )
-        session = self._admit(transport, channel)
+        session = self._begin(transport, channel, place)
         await self._running[session]
 
     async def run_call(self, transport: BaseTransport, call: Call) -> None:
@@ -92,7 +88,7 @@ class Sessions:
             fades=not call.capabilities.clear,
             all_events=False,
         )
-        session = self._admit(transport, channel, call)
+        session = self._begin(transport, channel, self.admission.take(), call)
         watch = CallWatch(session, call, self.settings.phone)
         session.worker.add_observer(watch)
         call.bind(finish=session.end, on_key=watch.key)
@@ -103,17 +99,37 @@ class Sessions:
             call.ended()
             await watching
 
-    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
-        """Answer a WebRTC offer; a new connection begins a conversation.
+    def knows(self, connection: object) -> bool:
+        """Whether a WebRTC connection of that name is open."""
+        return self._offers is not None and self._offers.knows(connection)
+
+    async def answer(self, offer: dict[str, Any], place: Place) -> dict[str, Any]:
+        """Answer the WebRTC offer of a new caller, whose conversation begins.
 
         Raises:
-            AtCapacityError: All places are taken.
             ValueError: The offer makes no sense.
         """
         assert self._offers is not None
-        if "pc_id" not in offer:
-            self.require_place()
-        answer: dict[str, Any] = await self._offers.answer(offer)
+        channel = Channel("webrtc", _WEBRTC_RATE, _WEBRTC_DELAY_S)
+
+        def on_connection(transport: BaseTransport) -> None:
+            self._begin(transport, channel, place)
+
+        try:
+            answer: dict[str, Any] = await self._offers.answer(offer, on_connection)
+        except BaseException:
+            place.release()
+            raise
+        return answer
+
+    async def negotiate(self, offer: dict[str, Any]) -> dict[str, Any]:
+        """Answer another offer on an open connection.
+
+        Raises:
+            ValueError: The offer makes no sense.
+        """
+        assert self._offers is not None
+        answer: dict[str, Any] = await self._offers.negotiate(offer)
         return answer
 
     async def add_candidates(self, body: dict[str, Any]) -> None:
@@ -128,7 +144,7 @@ class Sessions:
 
     async def drain(self) -> None:
         """Take no one new; let those who talk finish what is being said."""
-        self._is_draining = True
+        self.admission.close()
         running = list(self._running.items())
         await asyncio.gather(
             *(close(session, task, self.settings.server.drain_s) for session, task in running)
@@ -139,7 +155,7 @@ class Sessions:
     def _webrtc(self) -> Any:
         from agent.transports.webrtc import Offers
 
-        return Offers(self._on_connection)
+        return Offers()
 
     def require_place(self) -> None:
         """Make sure that one more caller would be taken.
@@ -147,19 +163,12 @@ class Sessions:
         Raises:
             AtCapacityError: All places are taken, or the server is shutting down.
         """
-        if self._is_draining:
-            raise AtCapacityError("the server is shutting down")
-        if self.active >= self.limit:
-            raise AtCapacityError(f"all {self.limit} lines are busy; try again shortly")
+        self.admission.require_place()
 
-    def _on_connection(self, transport: BaseTransport) -> None:
-        channel = Channel("webrtc", _WEBRTC_RATE, _WEBRTC_DELAY_S)
-        self._admit(transport, channel)
-
-    def _admit(
-        self, transport: BaseTransport, channel: Channel, call: Call | None = None
+    def _begin(
+        self, transport: BaseTransport, channel: Channel, place: Place, call: Call | None = None
     ) -> VoiceSession:
-        self.require_place()
+        """Begin a conversation, which gives the place back when it ends."""
         agent = self._agent()
         prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
         session = VoiceSession(
@@ -176,7 +185,7 @@ class Sessions:
         self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
         self._running[session] = task
-        task.add_done_callback(lambda done: self._forget(session, done))
+        task.add_done_callback(lambda done: self._forget(session, place, done))
         return session
 
     def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
@@ -195,8 +204,9 @@ class Sessions:
         for name, handler in handlers.items():
             transport.add_event_handler(name, handler)
 
-    def _forget(self, session: VoiceSession, task: "asyncio.Task[None]") -> None:
+    def _forget(self, session: VoiceSession, place: Place, task: "asyncio.Task[None]") -> None:
         del self._running[session]
+        place.release()
         if not task.cancelled() and (error := task.exception()):
             logger.opt(exception=error).error("session {} failed", session.id)
 

@@ -8,7 +8,8 @@ from loguru import logger
 
 from agent.errors import RetryError, SettingsError
 from agent.observe.mask import mask_logs
-from agent.server.sessions import AtCapacityError, Sessions
+from agent.server.admission import AtCapacityError
+from agent.server.sessions import Sessions
 from agent.settings import SipSettings
 from agent.transports.line import LineTransport
 from agent.transports.sip.addresses import host_port

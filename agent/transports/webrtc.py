@@ -46,8 +46,6 @@ class Offers:
     """Answers the offers that browsers post, and knows the connections by their id.
 
     Args:
-        on_connection: Called with the transport of every new caller, before the answer is given.
-            What it raises refuses the caller: the connection is closed and `answer` raises it.
         ice_servers: STUN or TURN URLs. None by default: then only addresses of this machine are
             offered and nothing is asked on the network.
         output_rate: Of the agent's audio, in Hz.
@@ -56,24 +54,29 @@ class Offers:
 
     def __init__(
         self,
-        on_connection: Callable[[WebRTCTransport], None],
         *,
         ice_servers: tuple[str, ...] = (),
         output_rate: int = 24_000,
         fill_after_s: float = FILL_AFTER_S,
     ) -> None:
-        self._on_connection = on_connection
         self._ice_servers = list(ice_servers)
         self._output_rate = output_rate
         self._fill_after_s = fill_after_s
         self._connections: dict[str, SmallWebRTCConnection] = {}
 
-    async def answer(self, offer: dict[str, Any]) -> dict[str, Any]:
-        """Answer an offer.
+    def knows(self, name: object) -> bool:
+        """Whether a connection of that name is open."""
+        return isinstance(name, str) and name in self._connections
+
+    async def answer(
+        self, offer: dict[str, Any], on_connection: Callable[[WebRTCTransport], None]
+    ) -> dict[str, Any]:
+        """Answer the offer of a new caller.
 
         Args:
-            offer: `sdp` and `type`; `pc_id` to negotiate anew on a connection, with `restart_pc`
-                true to replace its peer connection and keep the conversation.
+            offer: `sdp` and `type`.
+            on_connection: Called with the caller's transport, before the answer is given. What it
+                raises refuses the caller: the connection is closed and this raises it.
 
         Returns:
             `sdp`, `type` and `pc_id`.
@@ -81,19 +84,31 @@ class Offers:
         Raises:
             ValueError: The offer makes no sense.
         """
-        sdp = _checked(offer)
-        connection = self._connections.get(str(offer.get("pc_id")))
         try:
-            if connection is not None:
-                await connection.renegotiate(
-                    sdp, "offer", restart_pc=bool(offer.get("restart_pc", False))
-                )
-                install_receiver(connection)
-            else:
-                connection = await self._accept(sdp)
+            return self._answered(await self._accept(_checked(offer), on_connection))
         except _MALFORMED as error:
             raise ValueError(f"unusable offer: {error}") from error
-        return self._answered(connection)
+
+    async def negotiate(self, offer: dict[str, Any]) -> dict[str, Any]:
+        """Answer another offer of somebody connected.
+
+        Args:
+            offer: As for `answer`, with the connection's `pc_id`, and `restart_pc` true to replace
+                its peer connection and keep the conversation.
+
+        Raises:
+            KeyError: There is no such connection.
+            ValueError: The offer makes no sense.
+        """
+        connection = self._connections[str(offer.get("pc_id"))]
+        try:
+            await connection.renegotiate(
+                _checked(offer), "offer", restart_pc=bool(offer.get("restart_pc", False))
+            )
+            install_receiver(connection)
+            return self._answered(connection)
+        except _MALFORMED as error:
+            raise ValueError(f"unusable offer: {error}") from error
 
     async def add_candidates(self, body: dict[str, Any]) -> None:
         """Add a caller's ICE candidates to its connection.
@@ -118,7 +133,9 @@ class Offers:
         self._connections.clear()
         await asyncio.gather(*(connection.disconnect() for connection in connections))
 
-    async def _accept(self, sdp: str) -> SmallWebRTCConnection:
+    async def _accept(
+        self, sdp: str, on_connection: Callable[[WebRTCTransport], None]
+    ) -> SmallWebRTCConnection:
         connection = SmallWebRTCConnection(
             ice_servers=self._ice_servers, connection_timeout_secs=_CONNECT_WITHIN_S
         )
@@ -129,7 +146,7 @@ class Offers:
             transport = WebRTCTransport(
                 connection, output_rate=self._output_rate, fill_after_s=self._fill_after_s
             )
-            self._on_connection(transport)
+            on_connection(transport)
         except BaseException:
             await connection.pc.close()
             raise

@@ -195,9 +195,16 @@ async def test_a_strange_rate_is_refused_with_the_ones_that_work(server):
     assert code == 1008 and "16000" in event["message"]
 
 
+async def turned_away(server, **options):
+    url = server.url.replace("http", "ws") + "v1/stream"
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await websockets.connect(url, **options)
+    return refusal.value.response
+
+
 async def test_a_foreign_page_is_refused(server):
-    event, code = await refused(server, "", origin="http://elsewhere.example")
-    assert code == 1008 and event["type"] == "error"
+    response = await turned_away(server, origin="http://elsewhere.example")
+    assert response.status_code == 403 and b"page" in response.body
 
 
 async def test_the_next_caller_is_told_to_come_back(server):
@@ -206,8 +213,9 @@ async def test_the_next_caller_is_told_to_come_back(server):
     callers = [await websockets.connect(url) for _ in range(limit)]
     try:
         await until_active(server, limit)
-        event, code = await refused(server, "")
-        assert code == 1013 and "busy" in event["message"]
+        response = await turned_away(server)
+        assert response.status_code == 503 and b"busy" in response.body
+        assert int(response.headers["Retry-After"]) > 0
     finally:
         for caller in callers:
             await caller.close()

@@ -1,6 +1,7 @@
 """Two real aiortc peers, a real pipeline, and a relay between that loses packets."""
 
 import asyncio
+import functools
 import json
 import subprocess
 import sys
@@ -75,6 +76,7 @@ class Server:
     """What `serve` has for a call: the endpoint, and a running pipeline per connection."""
 
     offers: Offers
+    answer: Callable[..., Any]
     ear: Ear
     worker: PipelineWorker
     transports: list[WebRTCTransport]
@@ -116,7 +118,8 @@ async def serving(**options: Any) -> AsyncIterator[Server]:
         await runner.run()
         server.over.set()
 
-    server.offers = Offers(on_connection, **options)
+    server.offers = Offers(**options)
+    server.answer = functools.partial(server.offers.answer, on_connection=on_connection)
     try:
         yield server
     finally:
@@ -132,7 +135,7 @@ async def calling(
 ) -> AsyncIterator[Caller]:
     caller = Caller(microphone, Relay(faults or Faults()))
     try:
-        await caller.call(server.offers.answer)
+        await caller.call(server.answer)
         await asyncio.wait_for(server.connected.wait(), 15)
         yield caller
     finally:
@@ -300,7 +303,7 @@ async def test_restarted_connection_goes_on_in_the_same_pipeline() -> None:
         second = Microphone(chirps(30.0), _QUICK_S)
         again = Caller(second, Relay())
         try:
-            await again.call(server.offers.answer, pc_id=caller.pc_id, restart_pc=True)
+            await again.call(server.offers.negotiate, pc_id=caller.pc_id, restart_pc=True)
             await asyncio.wait_for(server.connected.wait(), 15)
             second.go.set()
             before = server.ear.samples
@@ -326,20 +329,19 @@ async def test_restarted_connection_goes_on_in_the_same_pipeline() -> None:
     ],
 )
 async def test_offer_without_sense_is_refused(offer: dict[str, Any]) -> None:
-    offers = Offers(lambda _: pytest.fail("no call may begin"))
     with pytest.raises(ValueError, match="offer"):
-        await offers.answer(offer)
+        await Offers().answer(offer, lambda _: pytest.fail("no call may begin"))
 
 
 async def test_refused_caller_gets_the_reason_and_no_connection_is_left() -> None:
     def refuse(_: WebRTCTransport) -> None:
         raise RuntimeError("all lines are busy")
 
-    offers = Offers(refuse)
+    offers = Offers()
     caller = Caller(Microphone(np.zeros(PACKET, np.int16)))
     try:
         with pytest.raises(RuntimeError, match="busy"):
-            await caller.call(offers.answer)
+            await caller.call(functools.partial(offers.answer, on_connection=refuse))
         assert not offers._connections
     finally:
         await caller.close()
@@ -372,9 +374,9 @@ async def test_candidates_are_taken_checked_and_refused() -> None:
 
 async def test_nobody_on_the_network_is_asked_for_addresses() -> None:
     caller = Caller(Microphone(np.zeros(PACKET, np.int16)))
-    offers = Offers(lambda _: None)
+    offers = Offers()
     try:
-        await caller.call(offers.answer)
+        await caller.call(functools.partial(offers.answer, on_connection=lambda _: None))
         sdp = caller.pc.remoteDescription.sdp
         kinds = {line.split(" typ ")[1].split()[0] for line in sdp.splitlines() if " typ " in line}
         assert kinds == {"host"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from agent.server.tickets import Tickets
 from agent.transports.phone.call import (
     Call,
     CallFacts,
@@ -15,7 +16,6 @@ from agent.transports.phone.call import (
 from agent.transports.phone.dtmf import DigitEntry, EntryEnd
 from agent.transports.phone.inbound import InboundAudio
 from agent.transports.phone.playback import PlaybackClock, Report
-from agent.transports.phone.tickets import Tickets
 
 FACTS = CallFacts("CA1", "twilio", "+491701234567", "+4930")
 
