@@ -12,8 +12,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from agent.parakeet import kserve
-from agent.parakeet.native import UNAUTHORISED, Sessions
-from agent.parakeet.realtime import realtime
+from agent.parakeet.native.sessions import UNAUTHORISED, Sessions
+from agent.parakeet.realtime.socket import realtime
 from agent.parakeet.service import Service
 from agent.parakeet.transcriptions import refusal, transcriptions, unready
 

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from agent.audio.chunk import Int16Array, seconds
 from agent.parakeet.engine import Options, Transcript
 from agent.parakeet.errors import BadInputError, RequestError
-from agent.parakeet.native_messages import words_to
+from agent.parakeet.native.messages import words_to
 from agent.parakeet.service import Service
 from agent.parakeet.transcriptions import refusal, unready
 

@@ -113,7 +113,8 @@ def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Serv
             deadline_s=options.deadline,
             file_deadline_s=options.file_deadline,
             checkpoints=checkpoints,
-            vad=None if options.no_guards else _vad(),
+            vad=_vad(is_needed=not options.no_guards),
+            has_guards=not options.no_guards,
         ),
     )
 
@@ -205,10 +206,13 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _vad() -> Path:
+def _vad(*, is_needed: bool) -> Path | None:
+    """The speech detector: for the guards, and for clients that let the server find the turns."""
     try:
         return locate("silero-vad") / "silero_vad.onnx"
     except MissingModelError as error:
+        if not is_needed:
+            return None
         raise MissingModelError(f"{error}; or give --no-guards") from error
 
 

@@ -50,7 +50,8 @@ class ServiceSettings:
         file_deadline_s: The same for a recording.
         longest_file_s: Recordings beyond this are refused.
         checkpoints: Where progress of long recordings is kept; None keeps none.
-        vad: Weights of the voice activity detector; None turns the guards off.
+        vad: Weights of the voice activity detector; None: there is none, and no guards.
+        has_guards: Whether silence and silent tails are kept from the recogniser.
     """
 
     workers: tuple[WorkerSettings, ...]
@@ -60,6 +61,7 @@ class ServiceSettings:
     longest_file_s: float = 4 * 3600.0
     checkpoints: Path | None = None
     vad: Path | None = None
+    has_guards: bool = True
 
 
 class Service:
@@ -82,7 +84,8 @@ class Service:
             Device(number, worker, (self._dispatcher, self.hub))
             for number, worker in enumerate(settings.workers)
         ]
-        self._finder = SpeechFinder(settings.vad) if settings.vad else None
+        self._detector = SpeechFinder(settings.vad) if settings.vad else None
+        self._finder = self._detector if settings.has_guards else None
         self._checkpoints = Checkpoints(settings.checkpoints) if settings.checkpoints else None
         # The detector is small and releases the interpreter: a second thread keeps one long
         # recording from delaying live utterances.
@@ -109,6 +112,11 @@ class Service:
     def accepts(self) -> bool:
         """Whether a request may wait: also while a worker is replaced, if that is soon over."""
         return bool(self.facts) and not self.is_draining
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether silence is kept from the recogniser."""
+        return self._finder is not None
 
     @property
     def is_draining(self) -> bool:
@@ -249,7 +257,7 @@ class Service:
 
     def stream_posterior(self) -> Callable[[Int16Array], float] | None:
         """A speech posterior for audio as it arrives; None without a detector."""
-        return self._finder.stream() if self._finder else None
+        return self._detector.stream() if self._detector else None
 
     async def _again(
         self,

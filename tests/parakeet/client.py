@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from agent.audio.chunk import Int16Array
-from agent.parakeet.native_messages import Audio, write_audio
+from agent.parakeet.native.messages import Audio, write_audio
 
 
 class NativeClient:

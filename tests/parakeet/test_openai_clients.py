@@ -142,9 +142,12 @@ async def test_realtime_with_the_clients_own_commit(plain, clip):
     assert {event.item_id for event in events if hasattr(event, "item_id")} == {events[-1].item_id}
 
 
-async def test_realtime_finds_the_end_of_speech_itself(guarded):
+@pytest.mark.parametrize("kind", ["guarded", "plain"])
+async def test_realtime_finds_the_end_of_speech_itself(kind, request):
+    """Without guards too: they are about what is decoded, not about whose turn it is."""
+    server = request.getfixturevalue(kind)
     speech = dialogue(0.6, "What time does the last train leave tonight?", 1.2)
-    events = await realtime(guarded, speech, turn_detection={"type": "server_vad"})
+    events = await realtime(server, speech, turn_detection={"type": "server_vad"})
     kinds = [event.type for event in events]
     order = [
         "input_audio_buffer.speech_started",

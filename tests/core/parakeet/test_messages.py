@@ -22,7 +22,7 @@ from agent.parakeet.engine import (
     Word,
 )
 from agent.parakeet.errors import BadInputError
-from agent.parakeet.native_messages import (
+from agent.parakeet.native.messages import (
     Audio,
     BadMessageError,
     Wishes,
@@ -34,7 +34,7 @@ from agent.parakeet.native_messages import (
     read_wishes,
     write_audio,
 )
-from agent.parakeet.realtime_settings import Configuration, EventError
+from agent.parakeet.realtime.settings import Configuration, EventError
 
 EXAMPLES = int(os.environ.get("DUPLEX_FUZZ_EXAMPLES", "40"))
 
