@@ -13,12 +13,14 @@ from typing import Any
 
 import platformdirs
 import uvicorn
+from loguru import logger
 
 from agent.errors import MissingModelError, SettingsError
 from agent.models.store import locate
 from agent.parakeet.app import build_app
 from agent.parakeet.device import WorkerSettings
 from agent.parakeet.dispatch import QueueSettings
+from agent.parakeet.notice import Address, source_of, wait_for_notice
 from agent.parakeet.service import Service, ServiceSettings
 
 ENGINES = {
@@ -58,6 +60,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file-wait", type=float, default=60.0, help="the same for recordings, s")
     parser.add_argument("--hang", type=float, default=20.0, help="a longer call has hung, s")
     parser.add_argument("--grace", type=float, default=30.0, help="for a drain, s")
+    parser.add_argument(
+        "--drain-on",
+        metavar="SOURCE",
+        help="drain when this machine is about to be taken away: aws, gcp, azure, "
+        "an http:// address that answers 200 then, or a file that appears",
+    )
     parser.add_argument("--max-sessions", type=int, default=512, help="native sessions at once")
     parser.add_argument("--checkpoints", type=Path, help="folder for progress of long recordings")
     parser.add_argument(
@@ -74,6 +82,7 @@ class ServeSettings:
     grace_s: float
     max_sessions: int
     keys: tuple[str, ...]
+    notice: Address | Path | None
     service: ServiceSettings
 
 
@@ -107,6 +116,7 @@ def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Serv
         grace_s=options.grace,
         max_sessions=options.max_sessions,
         keys=tuple(key for key in environ.get(KEYS, "").split(",") if key),
+        notice=source_of(options.drain_on) if options.drain_on else None,
         service=ServiceSettings(
             workers=workers,
             queue=QueueSettings(live_wait_s=options.live_wait, file_wait_s=options.file_wait),
@@ -151,29 +161,49 @@ async def serve(settings: ServeSettings) -> None:
     async with service.running():
         host, port = listener.getsockname()[:2]
         print(f"Duplex ASR listens on http://{host}:{port}", flush=True)
-        await server.serve(sockets=[listener])
+        watching = asyncio.create_task(_watch(settings.notice, server))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(notice: Address | Path | None, server: "_Server") -> None:
+    if notice is not None:
+        source = await wait_for_notice(notice)
+        logger.warning("this machine will be taken away, says {}", source)
+        server.start_draining()
 
 
 class _Server(uvicorn.Server):
-    """Drains on a signal, instead of closing at once."""
+    """Drains on a signal or a notice, instead of closing at once."""
 
     def __init__(self, config: uvicorn.Config, service: Service, grace_s: float) -> None:
         super().__init__(config)
         self._service = service
         self._grace_s = grace_s
+        self._is_told = False
+        self._drain: asyncio.Task[None] | None = None
+
+    def start_draining(self) -> None:
+        """Stop being ready at once, then end; asking twice is no error."""
+        if self._drain is None:
+            self._service.start_draining(self._grace_s)
+            self._drain = asyncio.create_task(self._stop())
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Stop being ready at once; a second signal does not wait for the drain."""
+        """Drain; a second signal does not wait for it."""
         # A signal handler runs between any two byte codes: the loop does the rest, and is woken.
         asyncio.get_running_loop().call_soon_threadsafe(self._exit)
 
     def _exit(self) -> None:
-        if self._service.is_draining:
+        # The signal that follows a notice is the first, and waits for the drain.
+        if self._is_told:
             self._service.drained.set()
             self.force_exit = self.should_exit = True
-            return
-        self._service.start_draining(self._grace_s)
-        self._drain = asyncio.create_task(self._stop())
+        self._is_told = True
+        self.start_draining()
 
     async def _stop(self) -> None:
         await self._service.drain(self._grace_s)

@@ -14,6 +14,7 @@ import pytest
 
 from agent.parakeet.fake import transcript_of
 from tests.parakeet.client import NativeClient
+from tests.parakeet.metadata import Metadata
 from tests.parakeet.server import AsrServer, tone, wav
 
 ROUTE = "/v1/audio/transcriptions"
@@ -234,8 +235,12 @@ def test_a_worker_dies_with_its_server(tmp_path):
     server.stop()
 
 
-async def test_a_drain_answers_what_is_in_flight_and_refuses_the_rest(tmp_path):
-    server = AsrServer("--no-guards", "--set", "fixed_s=1.0", folder=tmp_path)
+@pytest.mark.parametrize("sign", ["signal", "file", "address"])
+async def test_a_drain_answers_what_is_in_flight_and_refuses_the_rest(sign, tmp_path):
+    metadata, file = Metadata(), tmp_path / "going"
+    source = str(file) if sign == "file" else f"http://{metadata.host}/notice"
+    options = ["--no-guards", "--set", "fixed_s=1.0", "--drain-on", source]
+    server = AsrServer(*options, folder=tmp_path)
     try:
         server.wait_ready()
         pcm = tone(1, seed=99)
@@ -246,7 +251,12 @@ async def test_a_drain_answers_what_is_in_flight_and_refuses_the_rest(tmp_path):
             in_flight = asyncio.create_task(http.post(ROUTE, **form))
             count = 'parakeet_queue_seconds_count{priority="file"}'
             await asyncio.to_thread(server.wait_metric, count, 1)
-            server.terminate()
+            if sign == "signal":
+                server.terminate()
+            elif sign == "file":
+                file.touch()
+            else:
+                metadata.answers["/notice"] = "terminate"
             going = await client.until("going_away")
             assert going["deadline_s"] == 30
             refused = await http.get("/readyz")
@@ -267,6 +277,7 @@ async def test_a_drain_answers_what_is_in_flight_and_refuses_the_rest(tmp_path):
         assert await asyncio.to_thread(server.process.wait, 20) == 0
     finally:
         server.stop()
+        metadata.close()
 
 
 def test_live_while_loading_and_ready_only_when_loaded(tmp_path):

@@ -21,6 +21,9 @@ _MOST_BAD = 100
 _MOST_QUEUED = 500
 """Messages to a client that does not read; beyond it, partials and acks are left out."""
 
+_LAST_WORDS_S = 1.0
+"""For a client to take what is queued for it when its connection ends."""
+
 FINISHED, GOING_AWAY, POLICY = 1000, 1001, 1008
 NO_HELLO, TAKEN_OVER = 4408, 4409
 
@@ -31,7 +34,7 @@ class Connection:
     def __init__(self, websocket: WebSocket, service: Service) -> None:
         self._websocket = websocket
         self._service = service
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._bad = 0
         self._taken_over = asyncio.Event()
         self.is_finished = False
@@ -71,14 +74,18 @@ class Connection:
         """Serve until either side ends it."""
         session.attach(self.send)
         session.repeat()
+        writing = asyncio.create_task(self._write())
         tasks = [
             asyncio.create_task(self._read(session)),
-            asyncio.create_task(self._write()),
+            writing,
             asyncio.create_task(self._tell_drain()),
             asyncio.create_task(self._taken_over.wait()),
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # The last final was queued a moment ago; it goes out before the goodbye.
+            self._queue.put_nowait(None)
+            await asyncio.wait({writing}, timeout=_LAST_WORDS_S)
         finally:
             for task in tasks:
                 task.cancel()
@@ -119,8 +126,8 @@ class Connection:
 
     async def _write(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            while True:
-                await self._websocket.send_text(json.dumps(await self._queue.get()))
+            while (message := await self._queue.get()) is not None:
+                await self._websocket.send_text(json.dumps(message))
 
     async def _tell_drain(self) -> None:
         await self._service.draining.wait()

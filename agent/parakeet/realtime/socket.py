@@ -19,11 +19,14 @@ GOING_AWAY = 1001
 
 _MOST_QUEUED = 500
 
+_LAST_WORDS_S = 1.0
+"""For a client to take what is queued for it when its connection ends."""
+
 
 async def realtime(service: Service, websocket: WebSocket) -> None:
     """Serve one connection."""
     await websocket.accept(subprotocol=_subprotocol(websocket))
-    queue: asyncio.Queue[Event] = asyncio.Queue()
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def send(event: Event) -> None:
         if queue.qsize() < _MOST_QUEUED or not event["type"].endswith(".delta"):
@@ -31,13 +34,17 @@ async def realtime(service: Service, websocket: WebSocket) -> None:
 
     session = RealtimeSession(service, send, websocket.query_params.get("model"))
     session.begin()
+    writing = asyncio.create_task(_write(websocket, queue))
     tasks = [
         asyncio.create_task(_read(service, websocket, session, send)),
-        asyncio.create_task(_write(websocket, queue)),
+        writing,
         asyncio.create_task(_leave(service, session)),
     ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        # The last final was queued a moment ago; it goes out before the goodbye.
+        queue.put_nowait(None)
+        await asyncio.wait({writing}, timeout=_LAST_WORDS_S)
     finally:
         session.close()
         for task in tasks:
@@ -87,10 +94,10 @@ def _told(error: EventError | AudioFormatError) -> Event:
     }
 
 
-async def _write(websocket: WebSocket, queue: asyncio.Queue[Event]) -> None:
+async def _write(websocket: WebSocket, queue: asyncio.Queue[Event | None]) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while True:
-            await websocket.send_text(json.dumps(await queue.get()))
+        while (event := await queue.get()) is not None:
+            await websocket.send_text(json.dumps(event))
 
 
 async def _leave(service: Service, session: RealtimeSession) -> None:
