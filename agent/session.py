@@ -112,6 +112,8 @@ class VoiceSession:
         agent: Who talks; None for the one of the settings.
         system_prompt: In place of the one made of the agent's instructions.
         caller: Who calls, where the channel tells.
+        is_private: Whether the caller's speech stays on this machine; None for what the settings
+            say.
         transfer: Hands the call to another line; None where the channel cannot.
         edit: Changes the pipeline's stages before they are joined: yours among ours.
         clock: Seconds; None for the process's own.
@@ -127,6 +129,7 @@ class VoiceSession:
         agent: Agent | None = None,
         system_prompt: str | None = None,
         caller: str = "",
+        is_private: bool | None = None,
         transfer: Transfer | None = None,
         edit: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
         clock: Clock | None = None,
@@ -153,6 +156,12 @@ class VoiceSession:
             far_end=self._far_end,
             interruption_note=models.interruption_note,
         )
+        self._recognition = Recognition(
+            models.recogniser(),
+            self.recorder,
+            self._thread("asr"),
+            is_private=settings.asr.private if is_private is None else is_private,
+        )
         self._synthesis = Synthesis(
             models.voice,
             self.recorder,
@@ -175,6 +184,19 @@ class VoiceSession:
     def is_idle(self) -> bool:
         """Whether no answer is being made or heard."""
         return not self._playout.is_busy
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the caller's speech stays on this machine from now on.
+
+        May be set at any time. What is open counts as private at once; what was already sent of it
+        was sent.
+        """
+        return self._recognition.is_private
+
+    @is_private.setter
+    def is_private(self, value: bool) -> None:
+        self._recognition.is_private = value
 
     @property
     def worker(self) -> PipelineWorker:
@@ -236,7 +258,7 @@ class VoiceSession:
             transport.input(),
             ClientControl(listening, recorder),
             listening,
-            Recognition(models.recogniser(), recorder, self._thread("asr")),
+            self._recognition,
             TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
             aggregators.user(),
             self._dialogue,

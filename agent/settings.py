@@ -65,6 +65,9 @@ class AsrSettings(_Section):
     """Unset: prefer-cloud where there is a cloud, else edge. With edge no speech leaves the
     machine, whatever the cloud's address."""
     cloud: CloudSection = CloudSection()
+    private: bool = False
+    """Sessions begin private: no speech leaves the machine until the program sets
+    `session.is_private = False` or the client says so."""
     language: str = "en"
     """ISO 639-1, told to the cloud."""
     hints: tuple[str, ...] = ()

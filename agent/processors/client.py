@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.observe.record import TurnRecorder
-from agent.processors.frames import ClientEventFrame, EndRequestedFrame
+from agent.processors.frames import ClientEventFrame, EndRequestedFrame, PrivacyFrame
 from agent.processors.listening import Listening
 
 _MAX_TYPED = 4000
@@ -44,6 +44,8 @@ class ClientControl(FrameProcessor):
                 await self.push_frame(EndRequestedFrame())
             case {"type": "mute", "muted": bool(muted)}:
                 self._listening.muted = muted
+            case {"type": "privacy", "private": bool(private)}:
+                await self.push_frame(PrivacyFrame(is_private=private))
 
     async def _on_typed(self, text: str) -> None:
         await self.broadcast_interruption()

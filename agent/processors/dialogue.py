@@ -27,12 +27,16 @@ from pipecat.turns.speculation_gate import SpeculationGate
 from agent.agent import Agent
 from agent.conversation import Conversation
 from agent.errors import DegradedError
+from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
-from agent.processors.frames import ClientEventFrame, ExpectationFrame
+from agent.processors.frames import ClientEventFrame, CorrectionFrame, ExpectationFrame
 from agent.processors.tools import ToolCalls
 from agent.values import Expects
 
 Transfer = Callable[[str], Awaitable[None]]
+
+_CORRECTIONS = 3
+"""That wait for their words at most: those of a turn that never was are not waited for."""
 
 
 class Dialogue(FrameProcessor):
@@ -69,6 +73,7 @@ class Dialogue(FrameProcessor):
         self._user_speaks = self._agent_speaks = False
         self._turns_seen = 0
         self._brief = ""
+        self._corrections: list[CorrectionFrame] = []
         self._flow: asyncio.Task[None] | None = None
         self._adopt(agent)
 
@@ -100,6 +105,9 @@ class Dialogue(FrameProcessor):
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
                 self._agent_speaks = isinstance(frame, BotStartedSpeakingFrame)
                 self._reset_patience()
+            case CorrectionFrame():
+                self._corrections.append(frame)
+                self._correct()
             case ClientEventFrame(event={"type": "floor", "user": user}):
                 self._user_speaks = user == "speaking"
                 self._reset_patience()
@@ -154,6 +162,8 @@ class Dialogue(FrameProcessor):
     # Turns.
 
     async def _on_context(self, frame: LLMContextFrame) -> None:
+        if not frame.speculation:
+            self._correct()
         text, count = _last_turn(frame.context)
         is_new = frame.speculation or count > self._turns_seen
         if not is_new and self._brief:
@@ -170,6 +180,14 @@ class Dialogue(FrameProcessor):
         elif is_new:
             self._turns_seen = count
             self._take(text)
+
+    def _correct(self) -> None:
+        """Remember better words, once those that they replace are in the conversation."""
+        self._corrections = [
+            correction
+            for correction in self._corrections[-_CORRECTIONS:]
+            if not correct(self._context.messages, correction.replaced, correction.text)
+        ]
 
     @property
     def _is_held(self) -> bool:

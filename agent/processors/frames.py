@@ -60,11 +60,14 @@ class CorrectionFrame(SystemFrame):
     Parameters
     ----------
         hypothesis: The better text.
-        replaced: The text of the final.
+        replaced: What was taken for said: the final's text, and behind the turn taking those words
+            of it that were the turn's.
+        text: What was said in its place.
     """
 
     hypothesis: Hypothesis
     replaced: str
+    text: str
 
 
 @dataclass

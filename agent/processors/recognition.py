@@ -51,10 +51,14 @@ class Recognition(FrameProcessor):
         recogniser: Recogniser | Sides,
         recorder: TurnRecorder,
         executor: Executor,
+        *,
+        is_private: bool = False,
     ) -> None:
         super().__init__()
         sides = recogniser if isinstance(recogniser, Sides) else Sides(recogniser)
-        self._recogniser = HybridRecogniser(sides, executor, self._on_outcome)
+        self._recogniser = HybridRecogniser(
+            sides, executor, self._on_outcome, is_private=is_private
+        )
         self._recorder = recorder
         self._readings = READINGS[Profile.SHORT]
         self._prefetch = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
@@ -66,6 +70,15 @@ class Recognition(FrameProcessor):
         self._was_speech = False
         self._is_pausing = True
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether speech stays on this machine, from now on."""
+        return self._recogniser.is_private
+
+    @is_private.setter
+    def is_private(self, value: bool) -> None:
+        self._recogniser.is_private = value
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start recognising."""
@@ -90,7 +103,7 @@ class Recognition(FrameProcessor):
                 self._adopt(frame.profile)
                 return
             case PrivacyFrame():
-                self._recogniser.is_private = frame.is_private
+                self.is_private = frame.is_private
             case HopFrame():
                 self._on_hop(frame)
         await self.push_frame(frame, direction)
@@ -177,13 +190,7 @@ class Recognition(FrameProcessor):
                 logger.debug("utterance {}: {}, {}", hypothesis.utterance_id, side, reason)
                 await self.push_frame(HypothesisFrame(hypothesis=hypothesis))
             case Correction(hypothesis, replaced):
-                await self.push_frame(CorrectionFrame(hypothesis=hypothesis, replaced=replaced))
-                event: dict[str, object] = {
-                    "type": "correction",
-                    "text": hypothesis.text,
-                    "replaced": replaced,
-                }
-                await self.push_frame(ClientEventFrame(event=event))
+                await self.push_frame(CorrectionFrame(hypothesis, replaced, hypothesis.text))
 
     async def _push_tentative(self, hypothesis: Hypothesis) -> None:
         await self.push_frame(HypothesisFrame(hypothesis=hypothesis))

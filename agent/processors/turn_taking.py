@@ -20,6 +20,7 @@ from agent.observe.record import HopRecord, TurnRecorder
 from agent.processors.frames import (
     AgentSpeechFrame,
     ClientEventFrame,
+    CorrectionFrame,
     EndRequestedFrame,
     ExpectationFrame,
     HopFrame,
@@ -102,6 +103,8 @@ class TurnTaking(FrameProcessor):
         self._scoring: asyncio.Task[None] | None = None
         self._hypothesis: Hypothesis | None = None
         self._committed: Decision | None = None
+        self._answered: tuple[int, Decision, str] | None = None
+        """Utterance, decision and words of the last turn that was answered."""
         self._agent = AgentSpeechFrame(is_speaking=False)
         self._last_said = ""
         self._agent_waits = False
@@ -123,6 +126,9 @@ class TurnTaking(FrameProcessor):
                 return
             case HypothesisFrame():
                 await self._on_hypothesis(frame.hypothesis)
+                return
+            case CorrectionFrame():
+                await self._on_correction(frame)
                 return
             case AgentSpeechFrame():
                 await self._on_agent(frame)
@@ -206,10 +212,30 @@ class TurnTaking(FrameProcessor):
         # A turn is committed on words; a final without any is a recogniser that has failed.
         if text := _words_of(hypothesis, committed) or _words_of(tentative, committed):
             await self._answer(text, committed)
+            if heard := hypothesis or tentative:
+                self._answered = (heard.utterance_id, committed, text)
             return
         self._speech_start = None
         await self._show_final("", turn=len(self._recorder.turns))
         await self._tell(TurnLost(self._clock))
+
+    async def _on_correction(self, correction: CorrectionFrame) -> None:
+        """Tell the better words of the turn that was answered; no other turn is remembered."""
+        if self._answered is None or self._answered[0] != correction.hypothesis.utterance_id:
+            return
+        number, decision, text = self._answered
+        better = _words_of(correction.hypothesis, decision)
+        if not better or better == text:
+            return
+        self._answered = (number, decision, better)
+        await self.push_frame(CorrectionFrame(correction.hypothesis, replaced=text, text=better))
+        event: dict[str, object] = {
+            "type": "correction",
+            "text": better,
+            "replaced": text,
+            "turn": self._recorder.current.turn,
+        }
+        await self.push_frame(ClientEventFrame(event=event))
 
     async def _tell(self, evidence: Evidence) -> None:
         for decision in self._policy.push(evidence):

@@ -10,6 +10,7 @@ from agent.asr.hybrid.core import HybridSettings
 from agent.asr.hybrid.events import Answer, Mode
 from agent.asr.hybrid.health import CloudHealth
 from agent.asr.hybrid.recogniser import Sides
+from agent.settings import Settings
 from tests.scenarios.fakes import ScriptedRecogniser
 from tests.scenarios.scripted import ScriptedCall
 
@@ -20,8 +21,10 @@ class ScriptedCloud:
 
     answers: list[tuple[float, str | None]]
     asked: list[float] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
 
     async def transcribe(self, feed):
+        self.times_s.append(asyncio.get_running_loop().time())
         heard = 0
         while await feed.wait(heard):
             heard += len(feed.read(heard))
@@ -37,10 +40,14 @@ class ScriptedCloud:
 
 
 def hybrid_call(*answers: tuple[float, str | None]) -> ScriptedCall:
+    return hybrid_call_to(ScriptedCloud(list(answers)))
+
+
+def hybrid_call_to(there: ScriptedCloud) -> ScriptedCall:
     call = ScriptedCall()
     # Left or not, the cloud is not probed here: a probe outlives the session, as it should.
     health = CloudHealth(BreakerSettings(failures=99, bad_share=2.0))
-    cloud = Cloud(lambda: ScriptedCloud(list(answers)), health)
+    cloud = Cloud(lambda: there, health)
     call.ears["recogniser"] = lambda: Sides(
         ScriptedRecogniser(call._words), cloud, HybridSettings(Mode.PREFER_CLOUD)
     )
@@ -88,9 +95,11 @@ def test_a_late_text_is_a_correction_and_no_second_turn() -> None:
             "type": "correction",
             "text": "book a fable for two.",
             "replaced": "book a table for two.",
+            "turn": 1,
         }
     ]
-    assert len(users(outcome)) == 1
+    # The answer was to what was first understood; what is remembered is what was said.
+    assert users(outcome) == ["book a fable for two."]
     assert len(outcome.turns) == 2
 
 
@@ -113,3 +122,31 @@ def test_a_cloud_that_breaks_in_every_turn_is_left_and_nobody_notices() -> None:
         call.agent_says("Answer.")
     outcome = call.run(lasting_s=14.0)
     assert users(outcome) == [f"question number {turn}?" for turn in range(3)]
+
+
+def three_turns(call: ScriptedCall) -> None:
+    """A question at 1, 5 and 9 s, each answered."""
+    for turn in range(3):
+        call.user_says(f"question number {turn}?", start_s=1 + 4 * turn, end_s=2 + 4 * turn)
+        call.agent_says("Answer.")
+    assert users(call.run(lasting_s=14.0)) == [f"question number {turn}?" for turn in range(3)]
+
+
+def test_a_client_may_have_one_turn_to_itself() -> None:
+    there = ScriptedCloud([(0.05, f"question number {turn}?") for turn in (0, 2, 2)])
+    call = hybrid_call_to(there)
+    call.client_sends(4.0, {"type": "privacy", "private": True})
+    call.client_sends(8.5, {"type": "privacy", "private": False})
+    three_turns(call)
+    # Seconds after the first question was.
+    later_s = [at_s - there.times_s[0] for at_s in there.times_s]
+    assert [at_s for at_s in later_s if 2.5 < at_s < 7.0] == []
+    assert [at_s for at_s in later_s if at_s > 7.0]
+
+
+def test_a_session_may_be_private_from_its_start() -> None:
+    there = ScriptedCloud([])
+    call = hybrid_call_to(there)
+    call.settings = Settings(asr={"private": True})
+    three_turns(call)
+    assert there.times_s == []

@@ -45,13 +45,16 @@ class HybridRecogniser:
     other.
     """
 
-    def __init__(self, sides: Sides, executor: Executor, tell: Tell) -> None:
+    def __init__(
+        self, sides: Sides, executor: Executor, tell: Tell, *, is_private: bool = False
+    ) -> None:
         """Prepare; nothing is recognised until `run` runs.
 
         Args:
             sides: Who recognises.
             executor: One worker thread, for the edge.
             tell: Takes outcomes, one at a time, in order.
+            is_private: Whether speech stays on this machine from the start.
         """
         self._cloud = sides.cloud if sides.settings.mode is not Mode.EDGE else None
         health = self._cloud.health if self._cloud else CloudHealth()
@@ -66,7 +69,7 @@ class HybridRecogniser:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._is_private = False
+        self._is_private = is_private
 
     @property
     def is_private(self) -> bool:
@@ -76,7 +79,8 @@ class HybridRecogniser:
     @is_private.setter
     def is_private(self, value: bool) -> None:
         self._is_private = value
-        if value:
+        # Before it runs nothing is open, and there may be no loop yet.
+        if value and self._group is not None:
             self._core.withhold(self._now_s())
             self._apply()
 
