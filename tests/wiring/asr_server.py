@@ -68,6 +68,16 @@ class AsrServer:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def kill_worker(self) -> int:
+        """SIGKILL the process with the engine; the front lives. Returns how many there were."""
+        assert self.process
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        workers = [int(pid) for pid in children.read_text().split()]
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(workers)
+
     def _is_ready(self) -> bool:
         url = f"http://{self.host}:{self.port}/v2/health/ready"
         try:
