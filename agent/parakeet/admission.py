@@ -36,6 +36,7 @@ class Admission:
         self._max_jobs = max_jobs
         self._batch_s = 0.0
         self._busy_until_s: dict[int, float] = {}
+        self._batches: dict[int, int] = {}
 
     @property
     def batch_s(self) -> float:
@@ -43,18 +44,25 @@ class Admission:
         return self._batch_s
 
     def started(self, device: int, now_s: float) -> None:
-        """A device began a batch."""
-        self._busy_until_s[device] = now_s + self._batch_s
+        """A device was given a batch, behind those it has."""
+        self._batches[device] = self._batches.get(device, 0) + 1
+        begins_s = max(now_s, self._busy_until_s.get(device, now_s))
+        self._busy_until_s[device] = begins_s + self._batch_s
 
-    def finished(self, device: int, took_s: float) -> None:
-        """A device finished one."""
-        self._busy_until_s.pop(device, None)
+    def finished(self, device: int, took_s: float, now_s: float) -> None:
+        """A device finished the first of its batches."""
         weight = _RECENT if self._batch_s else 1.0
         self._batch_s += weight * (took_s - self._batch_s)
+        self._batches[device] -= 1
+        if left := self._batches[device]:
+            self._busy_until_s[device] = now_s + left * self._batch_s
+        else:
+            self.lost(device)
 
     def lost(self, device: int) -> None:
         """A device is gone, and what it was doing."""
         self._busy_until_s.pop(device, None)
+        self._batches.pop(device, None)
 
     def expected_wait_s(self, ahead: int, devices: int, max_batch: int, now_s: float) -> float:
         """Until a new request's batch starts.

@@ -76,7 +76,7 @@ class Device:
     """A device of this machine, as long as the service lives: one worker process after another.
 
     `facts` is None while no worker is ready; `announced` is what the last one said. Messages go out
-    in order and unbounded; the front sends one batch at a time, and streams are bounded by their
+    in order and unbounded; the front sends two batches at a time, and streams are bounded by their
     utterances' length.
     """
 
@@ -208,9 +208,7 @@ class Device:
                 self._reason = "lost"
                 logger.error("device {} is lost: {}", self.number, header["message"])
                 continue
-            self._asked.pop(
-                header["id"] if header["is"] == "batch" else ("stream", header["stream"]), None
-            )
+            self._heard(header)
             for listener in self._listeners:
                 listener.answered(self, header)
 
@@ -224,6 +222,16 @@ class Device:
 
     def _ask(self, key: object) -> None:
         self._asked.setdefault(key, asyncio.get_running_loop().time())
+
+    def _heard(self, header: wire.Header) -> None:
+        """Take back the question that was answered."""
+        if header["is"] != "batch":
+            self._asked.pop(("stream", header["stream"]), None)
+            return
+        self._asked.pop(header["id"], None)
+        # A batch that was sent ahead begins only now.
+        now_s = asyncio.get_running_loop().time()
+        self._asked.update({key: now_s for key in self._asked if isinstance(key, int)})
 
     def _forget(self) -> bool:
         was_ready, self.facts, self.pid = self.facts is not None, None, None

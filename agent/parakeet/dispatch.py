@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import deque
 from dataclasses import dataclass, field
 
 from loguru import logger
@@ -23,6 +24,9 @@ from agent.parakeet.metrics import Metrics
 
 MOST_ATTEMPTS = 3
 """Workers that may die with a request before it is given up. From the second on it runs alone."""
+
+_AHEAD = 2
+"""Batches a device has at once: the one it computes, and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ class Dispatcher:
         self._devices: dict[int, Device] = {}
         self._expected_s: dict[int, float] = {}
         """When a replaced worker should be ready."""
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, deque[_Running]] = {}
+        """What each device has, in order; see `_wanted`."""
         self._requests: dict[int, Request] = {}
         self._numbers = itertools.count(1)
         self._is_pumping = False
@@ -145,13 +150,14 @@ class Dispatcher:
         """Hand out a batch's results."""
         if header["is"] != "batch":
             return
-        running = self._running.pop(device.number)
+        running = self._running[device.number].popleft()
         if running.number != header["id"] or len(header["results"]) != len(running.jobs):
             raise wire.WireError(f"batch {running.number} was answered as {header['id']}")
-        self._admission.finished(device.number, header["seconds"])
+        now_s = asyncio.get_running_loop().time()
+        self._admission.finished(device.number, header["seconds"], now_s)
         if header["out_of_memory"]:
             self._metrics.out_of_memory.inc(header["out_of_memory"])
-            self._trials[device.number].failed(asyncio.get_running_loop().time())
+            self._trials[device.number].failed(now_s)
         # The device works on while the answers go out.
         self._pump()
         self._metrics.batch(
@@ -170,15 +176,18 @@ class Dispatcher:
             now_s = asyncio.get_running_loop().time()
             self._expected_s[device.number] = now_s + device.load_s
         self._admission.lost(device.number)
-        running = self._running.pop(device.number, None)
-        for request in running.jobs if running else ():
-            request.attempts += 1
-            if request.number not in self._requests:
-                continue
-            if request.attempts < MOST_ATTEMPTS:
-                self._batcher.add(request)
-            elif not request.answer.done():
-                request.answer.set_exception(InternalError(f"{MOST_ATTEMPTS} workers died with it"))
+        for place, running in enumerate(self._running.pop(device.number, ())):
+            for request in running.jobs:
+                # What was only sent ahead has killed nobody.
+                request.attempts += place == 0
+                if request.number not in self._requests:
+                    continue
+                if request.attempts < MOST_ATTEMPTS:
+                    self._batcher.add(request)
+                elif not request.answer.done():
+                    request.answer.set_exception(
+                        InternalError(f"{MOST_ATTEMPTS} workers died with it")
+                    )
         self._pump_soon()
 
     def _admit(self, priority: Priority, now_s: float) -> None:
@@ -217,25 +226,40 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Give every free device its next batch."""
+        """Give every free device its next batch, and every busy one a full batch ahead."""
         self._is_pumping = False
         now_s = asyncio.get_running_loop().time()
         for device in self._devices.values():
-            if device.number in self._running or device.facts is None:
-                continue
-            budget = Budget.of(device.facts, self._trials[device.number].scale(now_s))
-            jobs = [self._requests[job.number] for job in self._batcher.take(budget)]
-            if not jobs:
-                return
-            for job in jobs:
-                self._metrics.queue_s.labels(job.priority.name.lower()).observe(
-                    now_s - job.arrived_s
-                )
-            number = next(self._numbers)
-            self._running[device.number] = _Running(jobs, number)
-            self._admission.started(device.number, now_s)
-            logger.debug("batch {} of {} to device {}", number, len(jobs), device.number)
-            device.transcribe(number, jobs)
+            while (budget := self._wanted(device, now_s)) is not None:
+                jobs = [self._requests[job.number] for job in self._batcher.take(budget)]
+                if not jobs:
+                    return
+                self._start(device, jobs, now_s)
+
+    def _wanted(self, device: Device, now_s: float) -> Budget | None:
+        """How much a device may be given now; None while it has enough.
+
+        Nothing is gained by holding back a batch that cannot grow: sent ahead of the present one's
+        end, it starts without a turn of this loop in between. Recordings are not sent ahead, for a
+        live utterance might come.
+        """
+        if device.facts is None:
+            return None
+        budget = Budget.of(device.facts, self._trials[device.number].scale(now_s))
+        has = len(self._running.get(device.number, ()))
+        if not has:
+            return budget
+        is_full = has < _AHEAD and self._batcher.waiting(Priority.LIVE) >= budget.max_batch
+        return budget if is_full else None
+
+    def _start(self, device: Device, jobs: list[Request], now_s: float) -> None:
+        for job in jobs:
+            self._metrics.queue_s.labels(job.priority.name.lower()).observe(now_s - job.arrived_s)
+        number = next(self._numbers)
+        self._running.setdefault(device.number, deque()).append(_Running(jobs, number))
+        self._admission.started(device.number, now_s)
+        logger.debug("batch {} of {} to device {}", number, len(jobs), device.number)
+        device.transcribe(number, jobs)
 
 
 def _settle(request: Request, result: Transcript | Failure) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import BinaryIO, NamedTuple
@@ -153,6 +154,7 @@ class Owner:
         self._engine = engine
         self._send = send
         self._held: dict[int, Int16Array] = {}
+        self._batches: deque[wire.Header] = deque()
         self._collected_s = time.monotonic()
 
     def run(self, inbox: Inbox) -> None:
@@ -161,13 +163,12 @@ class Owner:
             self.turn(messages)
 
     def turn(self, messages: Sequence[Message]) -> None:
-        """Do all that has come: one step of all streams, since people are waiting; then batches.
+        """Do what has come: one step of all streams, since people are waiting; then one batch.
 
         Raises:
             DeviceLostError: The process must end.
         """
         pending: dict[int, _Pending] = {}
-        batches: list[wire.Header] = []
         for message in messages:
             header = message.header
             match header["do"]:
@@ -186,14 +187,16 @@ class Owner:
                 case "forget":
                     self._held.pop(header["item"], None)
                 case "transcribe":
-                    batches.append(header)
+                    self._batches.append(header)
         if pending:
             self._push(pending)
-        for header in batches:
-            self._transcribe(header)
+        if self._batches:
+            self._transcribe(self._batches.popleft())
 
     def _wait(self, inbox: Inbox) -> list[Message] | None:
-        """All that has come, at least one message; None at the end."""
+        """All that has come, at least one message unless a batch waits; None at the end."""
+        if self._batches and inbox.empty():
+            return []
         if inbox.empty() or time.monotonic() - self._collected_s > _COLLECT_S:
             gc.collect()
             self._collected_s = time.monotonic()

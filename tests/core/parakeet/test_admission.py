@@ -25,18 +25,23 @@ def simulate(rate, bound_s, seconds=20.0, seed=1):
     running, latencies, refused, at_s = [], [], [], {}
 
     def start(now_s):
-        batch = batcher.take(budget)
-        if batch:
-            running.extend(batch)
+        """As the dispatcher does: a free device takes what is there, a busy one a full batch."""
+        while not running or (len(running) < 2 and len(batcher) >= MAX_BATCH):
+            batch = batcher.take(budget)
+            if not batch:
+                return
+            running.append(batch)
             admission.started(0, now_s)
-            heapq.heappush(events, (now_s + BATCH_S, 1, 0))
+            if len(running) == 1:
+                heapq.heappush(events, (now_s + BATCH_S, 1, 0))
 
     while events:
         now_s, kind, number = heapq.heappop(events)
         if kind == 1:
-            latencies += [now_s - at_s[job.number] for job in running]
-            running.clear()
-            admission.finished(0, BATCH_S)
+            latencies += [now_s - at_s[job.number] for job in running.pop(0)]
+            admission.finished(0, BATCH_S, now_s)
+            if running:
+                heapq.heappush(events, (now_s + BATCH_S, 1, 0))
             start(now_s)
             continue
         if now_s < seconds:
@@ -54,8 +59,7 @@ def simulate(rate, bound_s, seconds=20.0, seed=1):
             continue
         at_s[number] = now_s
         batcher.add(Job(number, 16_000, Priority.LIVE, now_s, now_s + 10))
-        if not running:
-            start(now_s)
+        start(now_s)
     return sorted(latencies), refused
 
 
@@ -102,11 +106,26 @@ def test_the_queue_is_bounded_without_any_device():
 
 def test_a_lost_device_is_not_waited_for():
     admission = Admission(max_jobs=10)
-    admission.finished(0, 2.0)
+    admission.started(0, -2.0)
+    admission.finished(0, 2.0, 0.0)
     admission.started(0, 0.0)
     assert admission.expected_wait_s(0, 1, 8, now_s=0.5) == pytest.approx(1.5)
     admission.lost(0)
     assert admission.expected_wait_s(0, 1, 8, now_s=0.5) == 0.0
+
+
+def test_a_batch_sent_ahead_is_waited_for_too():
+    admission = Admission(max_jobs=10)
+    admission.started(0, -2.0)
+    admission.finished(0, 2.0, 0.0)
+    admission.started(0, 0.0)
+    admission.started(0, 0.5)
+    assert admission.expected_wait_s(0, 1, 8, now_s=0.5) == pytest.approx(3.5)
+    # The first took longer than usual: the second begins now.
+    admission.finished(0, 2.0, 3.0)
+    assert admission.expected_wait_s(0, 1, 8, now_s=3.0) == pytest.approx(2.0)
+    admission.finished(0, 2.0, 5.0)
+    assert admission.expected_wait_s(0, 1, 8, now_s=5.0) == 0.0
 
 
 def test_memory_that_failed_is_trusted_again_after_a_while():

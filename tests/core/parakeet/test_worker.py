@@ -1,5 +1,7 @@
 """The owner of an engine: messages in, calls and answers out; without a process."""
 
+import queue
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,27 @@ def test_streams_step_together_and_before_batches():
     final = wire.update_from(told[0]["update"])
     assert (final.is_final, final.transcript) == (True, transcript_of(first))
     assert wire.result_from(told[2]["results"][0]) == transcript_of(utterance)
+
+
+def test_streams_step_between_two_batches():
+    told = []
+    inbox = queue.SimpleQueue()
+    for item in (4, 5):
+        items = [{"item": item, "options": wire.options_to(Options())}]
+        inbox.put(Message({"do": "hold", "item": item}, tone(1, seed=item).tobytes()))
+        inbox.put(Message({"do": "transcribe", "id": item, "items": items}, b""))
+    inbox.put(opened(1))
+
+    def tell(header):
+        told.append(header)
+        # While the first batch ran, somebody spoke; after the second, the front goes.
+        if header.get("id") == 4:
+            inbox.put(push(1, tone(0.5)))
+        if header.get("id") == 5:
+            inbox.put(None)
+
+    Owner(fake(), tell).run(inbox)
+    assert [one.get("id", "stream") for one in told] == [4, "stream", 5]
 
 
 def test_a_full_engine_says_so_and_an_abort_makes_room():
