@@ -6,7 +6,9 @@ A fake engine in a real worker process sleeps as long as a device would compute,
 the service's own. To be run quiet. Prints one JSON line:
 
 * ``lone``: one request at a time at an engine that costs nothing: inside the process (queue, pipe,
-  worker and back), over HTTP, and over HTTP with the speech guards, whose detector runs here.
+  worker and back), over HTTP, over HTTP with the speech guards, whose detector runs here, and over
+  the native WebSocket, from ``finalize`` to the final. ``cpu_ms`` is what front and worker computed
+  for each, which does not depend on what else the machine does.
 * ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it.
 * ``overload``: arrivals at three times what the engine can do; latency of those let in, against the
   same engine unloaded, and how fast the others hear that they are not.
@@ -14,18 +16,22 @@ the service's own. To be run quiet. Prints one JSON line:
 
 import argparse
 import asyncio
+import contextlib
+import http.client
 import io
 import itertools
 import json
+import os
 import random
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -40,7 +46,9 @@ from agent.parakeet.engine import Options
 from agent.parakeet.errors import OverloadedError
 from agent.parakeet.service import Service, ServiceSettings
 from benchmarks.corpus import SENTENCES
+from benchmarks.latency import milliseconds
 from benchmarks.machine import describe
+from tests.parakeet.client import NativeClient
 
 FACTORY = "agent.parakeet.fake:open_engine"
 
@@ -71,6 +79,7 @@ async def measure(requests: int, seconds: float) -> dict[str, Any]:
             "service": await lone_in_process(requests),
             "http": lone_over_http(requests, "--no-guards"),
             "http_with_guards": lone_over_http(requests),
+            "websocket": await asyncio.to_thread(lone_over_websocket, requests, "--no-guards"),
         },
         "batching": await batching(seconds),
         "overload": await overload(seconds),
@@ -91,7 +100,61 @@ def lone_over_http(requests: int, *options: str) -> dict[str, float]:
     """The same through HTTP, as a client on this machine sees it."""
     data = io.BytesIO()
     soundfile.write(data, speech(), SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    form = {"files": {"file": ("a.wav", data.getvalue())}, "data": {"model": "fake"}}
+    # Written once: what a client needs to write its form is not the server's.
+    form = httpx.Request(
+        "POST", "http://host", files={"file": ("a.wav", data.getvalue())}, data={"model": "fake"}
+    )
+    body, headers = form.read(), {"Content-Type": form.headers["Content-Type"]}
+    with front(*options) as (host, processes):
+        connection = http.client.HTTPConnection(host)
+
+        def ask() -> int:
+            connection.request("POST", "/v1/audio/transcriptions", body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        while ask() != 200:
+            time.sleep(0.05)
+        took, before_s = [], cpu_s(processes())
+        for _ in range(requests):
+            started_s = time.perf_counter()
+            assert ask() == 200
+            took.append(time.perf_counter() - started_s)
+        spent_s = cpu_s(processes()) - before_s
+    return milliseconds(took) | {"cpu_ms": round(1000 * spent_s / requests, 2)}
+
+
+def lone_over_websocket(requests: int, *options: str) -> dict[str, float]:
+    """A live utterance whose audio has arrived: from ``finalize`` to its final."""
+    pcm = speech()
+
+    async def work(host: str, processes: Callable[[], list[int]]) -> dict[str, float]:
+        client = await NativeClient.open(f"ws://{host}", partials=False)
+        took, before_s = [], 0.0
+        for number in range(1, requests + 11):
+            if number == 11:
+                took, before_s = [], cpu_s(processes())
+            await client.audio(number, pcm, step=8000)
+            # Everything before this answer has been taken.
+            await client.say(type="ping")
+            await client.until("pong")
+            started_s = time.perf_counter()
+            await client.final(number, pcm)
+            took.append(time.perf_counter() - started_s)
+        spent_s = cpu_s(processes()) - before_s
+        await client.close()
+        return milliseconds(took) | {"cpu_ms": round(1000 * spent_s / requests, 2)}
+
+    with front(*options) as (host, processes):
+        while httpx.get(f"http://{host}/readyz").status_code != 200:
+            time.sleep(0.05)
+        return asyncio.run(work(host, processes))
+
+
+@contextlib.contextmanager
+def front(*options: str) -> Iterator[tuple[str, Callable[[], list[int]]]]:
+    """A server as users run it: its ``host:port``, and its processes while it has a worker."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "agent", "asr-server", "--engine", "fake", "--port", "0"]
         server = subprocess.Popen(
@@ -102,19 +165,21 @@ def lone_over_http(requests: int, *options: str) -> dict[str, float]:
         )
         try:
             assert server.stdout is not None
-            url = server.stdout.readline().split()[-1]
-            with httpx.Client(base_url=url, timeout=60) as http:
-                while http.get("/readyz").status_code != 200:
-                    time.sleep(0.05)
-                took = []
-                for _ in range(requests):
-                    started_s = time.perf_counter()
-                    http.post("/v1/audio/transcriptions", **form).raise_for_status()
-                    took.append(time.perf_counter() - started_s)
+            host = urlsplit(server.stdout.readline().split()[-1]).netloc
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+            yield host, lambda: [server.pid, *map(int, children.read_text().split())]
         finally:
             server.terminate()
             server.wait()
-    return milliseconds(took)
+
+
+def cpu_s(processes: Sequence[int]) -> float:
+    """Seconds these processes have computed (Linux)."""
+    ticks = 0
+    for pid in processes:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def batching(seconds: float) -> dict[str, float]:
@@ -193,7 +258,8 @@ async def overload(seconds: float) -> dict[str, Any]:
         }
 
     engine = {"fixed_s": FIXED_S, "max_batch": OVERLOAD_BATCH}
-    return await serving(engine, QueueSettings(live_wait_s=FIXED_S), work)
+    # A wait of less than one batch, so that what is let in is answered within two.
+    return await serving(engine, QueueSettings(live_wait_s=0.75 * FIXED_S), work)
 
 
 async def serving(
@@ -229,20 +295,6 @@ def speech() -> Int16Array:
     from tests.speech import spoken
 
     return spoken(SENTENCES[0])
-
-
-def milliseconds(took: Sequence[float]) -> dict[str, float]:
-    """Percentiles."""
-    if not took:
-        return {"count": 0}
-    ordered = sorted(took)
-    return {
-        "count": len(ordered),
-        "p50_ms": round(statistics.median(ordered) * 1000, 3),
-        "p95_ms": round(ordered[int(0.95 * len(ordered))] * 1000, 3),
-        "p99_ms": round(ordered[int(0.99 * len(ordered))] * 1000, 3),
-        "max_ms": round(ordered[-1] * 1000, 3),
-    }
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,6 +13,9 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.audio.chunk import Int16Array
 from agent.parakeet.native.messages import Audio, write_audio
+
+LIMIT_S = 40.0
+"""Far above what anything takes; an engine on a busy CPU may be given more."""
 
 
 class NativeClient:
@@ -45,12 +49,18 @@ class NativeClient:
     async def raw(self, message: bytes | str) -> None:
         await self._socket.send(message)
 
-    async def until(self, kind: str, utterance: int | None = None) -> dict[str, Any]:
+    async def until(
+        self,
+        kind: str,
+        utterance: int | None = None,
+        on_message: Callable[[dict[str, Any]], None] = lambda _message: None,
+    ) -> dict[str, Any]:
         """The next message of a kind; those before it go to `seen`."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(LIMIT_S):
             while True:
                 message = json.loads(await self._socket.recv())
                 self.seen.append(message)
+                on_message(message)
                 if message["type"] == kind and utterance in (None, message.get("utterance")):
                     return message
 
@@ -75,7 +85,7 @@ class NativeClient:
 
     async def closed(self) -> int | None:
         """Wait for the server to close; its code."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(LIMIT_S):
             with contextlib.suppress(ConnectionClosed):
                 async for message in self._socket:
                     self.seen.append(json.loads(message))
