@@ -1,6 +1,6 @@
 """Many live streams at once at a recognition server: texts, lag of partials, time to the final.
 
-    python -m benchmarks.parakeet_streams --url ws://HOST:8010 [--streams 16] [--rounds 2] [FILE ...]
+    python -m benchmarks.parakeet_streams --url ws://HOST:8010 [--streams 16] [FILE ...]
 
 Each stream sends 100 ms of audio every 100 ms, as a caller does, over a connection of its own; the
 streams begin at different moments of a step. Without files the packaged voice speaks. Prints one
