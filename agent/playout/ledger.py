@@ -20,6 +20,11 @@ class LedgerWord:
     start: int
     end: int
 
+    @property
+    def middle(self) -> float:
+        """From here on it counts as heard."""
+        return (self.start + self.end) / 2
+
 
 class Ledger:
     """The words of the agent's speech, crossed off as they sound. Pure.
@@ -31,6 +36,7 @@ class Ledger:
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._waiting: deque[LedgerWord] = deque()
+        self._unsent: deque[LedgerWord] = deque()
         self._heard: list[str] = []
 
     @property
@@ -46,37 +52,40 @@ class Ledger:
     def begin(self) -> None:
         """Start a response: nothing of it has been heard."""
         self._waiting.clear()
+        self._unsent.clear()
         self._heard.clear()
 
     def add(self, words: tuple[SpokenWord, ...], start: int) -> None:
         """Enter the words of a stretch of speech that begins at playout position `start`."""
         for word in words:
-            self._waiting.append(
-                LedgerWord(
-                    text=word.text,
-                    start=start + round(word.start_s * self._rate),
-                    end=start + round(word.end_s * self._rate),
-                )
+            entered = LedgerWord(
+                text=word.text,
+                start=start + round(word.start_s * self._rate),
+                end=start + round(word.end_s * self._rate),
             )
+            self._waiting.append(entered)
+            self._unsent.append(entered)
 
     def heard_until(self, position: int) -> list[str]:
         """Cross off what has sounded up to `position`; return the newly heard words."""
         new: list[str] = []
         while self._waiting:
-            word = self._waiting[0]
-            if 2 * position <= word.start + word.end:
+            if position <= self._waiting[0].middle:
                 break
             new.append(self._waiting.popleft().text)
         self._heard += new
         return new
 
-    def sent_until(self, position: int) -> str:
-        """The words of this response that have begun to leave the server by `position`."""
-        left = [word.text for word in self._waiting if word.start < position]
-        return " ".join([*self._heard, *left])
+    def sent_until(self, position: int) -> list[LedgerWord]:
+        """Words more than half of which has newly left the server with what ends at `position`."""
+        new: list[LedgerWord] = []
+        while self._unsent and self._unsent[0].middle < position:
+            new.append(self._unsent.popleft())
+        return new
 
     def cut(self) -> str:
         """Forget the words that were not heard; return them."""
         unheard = self.unheard_text
         self._waiting.clear()
+        self._unsent.clear()
         return unheard

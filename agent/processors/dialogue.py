@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loguru import logger
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -29,7 +31,12 @@ from agent.conversation import Conversation
 from agent.errors import DegradedError
 from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
-from agent.processors.frames import ClientEventFrame, CorrectionFrame, ExpectationFrame
+from agent.processors.frames import (
+    ClientEventFrame,
+    CorrectionFrame,
+    ExpectationFrame,
+    LentToolsFrame,
+)
 from agent.processors.tools import ToolCalls
 from agent.values import Expects
 
@@ -75,6 +82,7 @@ class Dialogue(FrameProcessor):
         self._brief = ""
         self._corrections: list[CorrectionFrame] = []
         self._flow: asyncio.Task[None] | None = None
+        self._lent: list[FunctionSchema] = []
         self._adopt(agent)
 
     @property
@@ -108,11 +116,16 @@ class Dialogue(FrameProcessor):
             case CorrectionFrame():
                 self._corrections.append(frame)
                 self._correct()
+            case LentToolsFrame():
+                self._lent = frame.tools
+                self._adopt(self._agent)
+                await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
+                return
             case ClientEventFrame(event={"type": "floor", "user": user}):
                 self._user_speaks = user == "speaking"
                 self._reset_patience()
         await self.push_frame(frame, direction)
-        if isinstance(frame, StartFrame) and self._agent.tools:
+        if isinstance(frame, StartFrame) and (self._agent.tools or self._lent):
             await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
         if isinstance(frame, SystemFrame) and direction is FrameDirection.DOWNSTREAM:
             self._on_verdict(frame)
@@ -228,13 +241,15 @@ class Dialogue(FrameProcessor):
 
     def _adopt(self, agent: Agent) -> None:
         self._agent = agent
-        self._context.set_tools(self._tools.schemas(agent.tools))
+        own = self._tools.schemas(agent.tools).standard_tools
+        self._context.set_tools(ToolsSchema(standard_tools=[*own, *self._lent]))
 
     async def _hand_over(self, agent: Agent) -> None:
         """Let another agent go on; it sees the same conversation."""
         logger.info("{} hands over to {}", self._agent.name, agent.name)
         self._adopt(agent)
-        prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
+        has_tools = bool(agent.tools or self._lent)
+        prompt = system_prompt(agent.instructions, has_tools=has_tools)
         await self.push_frame(LLMUpdateSettingsFrame(delta=LLMSettings(system_instruction=prompt)))
         await self.conversation.say(agent.greeting)
         self.begin()

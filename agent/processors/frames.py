@@ -5,6 +5,7 @@ What must not wait behind data, or survive an interruption, is a SystemFrame.
 
 from dataclasses import dataclass, field
 
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import (
     ControlFrame,
     DataFrame,
@@ -134,7 +135,14 @@ class ProfileFrame(SystemFrame):
 
 @dataclass
 class EndRequestedFrame(SystemFrame):
-    """The user's turn is over, says something other than the voice: a button, a client."""
+    """The user's turn is over, says something other than the voice: a button, a client.
+
+    Parameters
+    ----------
+        discard: What was said is taken back, and not answered.
+    """
+
+    discard: bool = False
 
 
 @dataclass
@@ -149,6 +157,18 @@ class ExpectationFrame(SystemFrame):
 
     profile: str | None = None
     digits: int | None = None
+
+
+@dataclass
+class LentToolsFrame(SystemFrame):
+    """Upstream: the agent can do more besides what its own tools can, until told otherwise.
+
+    Parameters
+    ----------
+        tools: Each with its handler.
+    """
+
+    tools: list[FunctionSchema] = field(default_factory=list)
 
 
 @dataclass

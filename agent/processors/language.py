@@ -19,7 +19,7 @@ from openai.types.chat.chat_completion_chunk import (
 )
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
-from pipecat.frames.frames import Frame, LLMSetToolsFrame
+from pipecat.frames.frames import Frame, LLMSetToolsFrame, LLMUpdateSettingsFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
@@ -85,6 +85,7 @@ class Language(Drafting, OpenAILLMService):
         self._client = self._client.with_options(max_retries=0)
         self._request = request
         self._prompt = system_prompt
+        self._offered: list[Any] = []
         self._patience = patience
         self._warming: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -99,14 +100,21 @@ class Language(Drafting, OpenAILLMService):
             self._warming = self.create_task(self._warm(self._request.warm, []))
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Have tools read, too, as soon as they are known: they stand before the conversation."""
+        """Have what stands before the conversation read as soon as it is known."""
         await super().process_frame(frame, direction)
-        if isinstance(frame, LLMSetToolsFrame) and isinstance(frame.tools, ToolsSchema):
+        if isinstance(frame, LLMUpdateSettingsFrame) and frame.delta:
+            if isinstance(prompt := frame.delta.system_instruction, str):
+                self._prompt = prompt
+                await self._warm_anew()
+        elif isinstance(frame, LLMSetToolsFrame) and isinstance(frame.tools, ToolsSchema):
             self._sync_registered_tool_handlers(frame.tools)
-            if self._request.warm and self._warming:
-                await self.cancel_task(self._warming)
-                tools = self.get_llm_adapter().to_provider_tools_format(frame.tools)
-                self._warming = self.create_task(self._warm(self._request.warm, list(tools)))
+            self._offered = list(self.get_llm_adapter().to_provider_tools_format(frame.tools))
+            await self._warm_anew()
+
+    async def _warm_anew(self) -> None:
+        if self._request.warm and self._warming:
+            await self.cancel_task(self._warming)
+            self._warming = self.create_task(self._warm(self._request.warm, self._offered))
 
     async def cleanup(self) -> None:
         """Close the client and give back the lease, once."""

@@ -29,7 +29,7 @@ from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import StreamResampler
 from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
-from agent.playout.ledger import Ledger
+from agent.playout.ledger import Ledger, LedgerWord
 from agent.playout.position import HeardPosition
 from agent.processors.far_end import FarEnd
 from agent.processors.frames import (
@@ -52,6 +52,9 @@ _REPORT_LATE_S = 1.0
 
 _STUCK_S = 5.0
 """A line that has taken no packet for so long has nobody at its end."""
+
+WORDS = "words"
+"""Key of a packet's metadata: the words that count as heard within it, each with the sample."""
 
 _HEARD_STEP_S = 0.05
 """How often the heard position is looked at while the last packets sound."""
@@ -250,23 +253,29 @@ class Playout(FrameProcessor):
             await self._wake.wait()
             self._wake.clear()
             while not self._is_held and len(self._outstanding) < self._window:
+                before = self._buffer.position
                 packet = self._buffer.take(self._packet)
                 if packet is None:
                     break
-                await self._send(packet)
+                await self._send(packet, before)
             await self._tell_heard()
             if self._end and not self._is_held and self._buffer.is_done and not self._outstanding:
                 await self._finish(self._end)
 
-    async def _send(self, packet: Int16Array) -> None:
+    async def _send(self, packet: Int16Array, before: int) -> None:
         if not self._started:
             self._started = True
             await self.push_frame(TTSStartedFrame())
             await self._tell_floor()
         self._outstanding.append((packet, self._buffer.position))
-        await self.push_frame(
-            TTSAudioRawFrame(audio=packet.tobytes(), sample_rate=self._rate, num_channels=1)
-        )
+        frame = TTSAudioRawFrame(audio=packet.tobytes(), sample_rate=self._rate, num_channels=1)
+        if words := self._ledger.sent_until(self._buffer.position):
+            frame.metadata[WORDS] = self._placed(words, before)
+        await self.push_frame(frame)
+
+    def _placed(self, words: list[LedgerWord], packet_start: int) -> list[tuple[str, int]]:
+        """Words, each with the sample of the packet from which on it counts as heard."""
+        return [(word.text, max(0, round(word.middle) - packet_start)) for word in words]
 
     async def _finish(self, end: LLMFullResponseEndFrame) -> None:
         """Wait until the last word has sounded, then let the response end."""

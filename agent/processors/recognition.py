@@ -97,7 +97,7 @@ class Recognition(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case UtteranceOverFrame():
-                self._end()
+                await self._end()
                 return
             case ProfileFrame():
                 self._adopt(frame.profile)
@@ -170,14 +170,20 @@ class Recognition(FrameProcessor):
         silent = at - self._prefetch.last_speech_end
         return silent > _ABANDON_AFTER or at - self._opened_at > _UNCONFIRMED_MAX
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         if self._opened_at is None:
+            # Who ended a turn without a sound waits for its final all the same.
+            await self.push_frame(HypothesisFrame(self._nothing()))
             return
         self._opened_at = None
         self._recogniser.finish()
         if self._is_speech:
             # Speech that began since the turn was decided opens no gate any more: it is open.
             self._open(self._ring.end_sample)
+
+    def _nothing(self) -> Hypothesis:
+        at = self._ring.end_sample
+        return Hypothesis(self._utterances, "", (), True, at, at)
 
     async def _on_outcome(self, outcome: Outcome) -> None:
         match outcome:

@@ -134,7 +134,7 @@ class TurnTaking(FrameProcessor):
                 await self._on_agent(frame)
                 return
             case EndRequestedFrame():
-                await self._tell(EndRequested(self._clock))
+                await self._tell(EndRequested(self._clock, discard=frame.discard))
             case ExpectationFrame():
                 await self._tell(Expectation(self._clock, frame.profile, frame.digits))
             case InterruptionFrame() if not self._agent.is_speaking:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.server.asterisk import add_asterisk
 from agent.server.phone import add_phone
+from agent.server.realtime import add_realtime
 from agent.server.refusals import add_refusals, close_with
 from agent.server.sessions import Sessions
 from agent.transports.stream import StreamTransport
@@ -92,6 +93,7 @@ def build_app(sessions: Sessions) -> FastAPI:
 
     add_phone(app, sessions)
     add_asterisk(app, sessions)
+    add_realtime(app, sessions)
     return app
 
 

@@ -3,19 +3,25 @@
 import asyncio
 import importlib.util
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from fastapi import WebSocket
 from loguru import logger
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.agent import Agent
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
+from agent.server.realtime_stages import Stages, configuration
 from agent.server.watch import CallWatch, meets
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.phone.call import Call
+from agent.transports.realtime.protocol import RealtimeProtocol
+from agent.transports.realtime.transport import SAMPLE_RATE, RealtimeTransport
 from agent.transports.stream import LEAD_S, StreamTransport
 
 _WEBRTC_RATE = 24_000
@@ -72,6 +78,27 @@ class Sessions:
             cancels_echo=all_events,
         )
         session = self._begin(transport, channel, place)
+        await self._running[session]
+
+    async def run_realtime(
+        self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool
+    ) -> None:
+        """Hold a conversation in OpenAI's Realtime protocol over an accepted WebSocket."""
+        agent = self._agent()
+        protocol = RealtimeProtocol(configuration(agent, self.models), is_beta=is_beta)
+        protocol.begin()
+        transport = RealtimeTransport(websocket, protocol)
+        stages = Stages(protocol, transport.act, self.models.policy, self.settings.turns)
+        session = self._begin(
+            transport,
+            Channel("realtime", SAMPLE_RATE, LEAD_S, fades=False, cancels_echo=False),
+            place,
+            agent=agent,
+            models=replace(self.models, policy=lambda: stages.policy),
+            edit=stages.put_into,
+            # What a client of this protocol does not ask for would be an answer out of turn.
+            greets=greets or agent.flow is not None,
+        )
         await self._running[session]
 
     async def run_call(self, transport: BaseTransport, call: Call) -> None:
@@ -166,22 +193,32 @@ class Sessions:
         self.admission.require_place()
 
     def _begin(
-        self, transport: BaseTransport, channel: Channel, place: Place, call: Call | None = None
+        self,
+        transport: BaseTransport,
+        channel: Channel,
+        place: Place,
+        call: Call | None = None,
+        *,
+        agent: Agent | None = None,
+        models: Models | None = None,
+        edit: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
+        greets: bool = True,
     ) -> VoiceSession:
         """Begin a conversation, which gives the place back when it ends."""
-        agent = self._agent()
+        agent = agent or self._agent()
         prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
         session = VoiceSession(
             self.settings,
-            self.models,
+            models or self.models,
             transport,
             channel,
             agent=agent,
             system_prompt=_with_call(prompt, call),
             caller=(call.facts.caller or "") if call else "",
             transfer=call.transfer if call else None,
+            edit=edit,
         )
-        greets = call is None or not meets(call, self.settings.phone)
+        greets = greets and (call is None or not meets(call, self.settings.phone))
         self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
         self._running[session] = task

@@ -112,10 +112,14 @@ class StreamOutput(FastAPIWebsocketOutputTransport):
             await asyncio.sleep(ahead - LEAD_S)
         if self._client.is_closing or not self._client.is_connected:
             return False
-        await self._client.send(frame.audio)
+        await self.send_packet(frame.audio)
         length_s = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
         self._free_at = max(self._free_at, loop.time()) + length_s
         return True
+
+    async def send_packet(self, pcm: bytes) -> None:
+        """Send a packet as it travels."""
+        await self._client.send(pcm)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """As Pipecat's; after an interruption the client's queue is empty."""

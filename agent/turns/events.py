@@ -117,9 +117,15 @@ class TurnLost:
 
 @dataclass(frozen=True, slots=True)
 class EndRequested:
-    """The user says by other means than voice that the turn is over: a button was let go."""
+    """The user says by other means than voice that the turn is over: a button was let go.
+
+    Attributes:
+        at_sample: On the user's media clock.
+        discard: What was said is taken back, and not answered.
+    """
 
     at_sample: int
+    discard: bool = False
 
 
 Evidence = SpeechProbability | Heard | Prosody | AgentFloor | Expectation | EndRequested | TurnLost

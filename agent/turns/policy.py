@@ -28,7 +28,7 @@ from agent.turns.hotwords import Hotwords
 from agent.turns.over_agent import OverAgent
 from agent.turns.policy_settings import PolicySettings
 from agent.turns.step import Figures, Step
-from agent.turns.user_turn import UserTurn
+from agent.turns.user_turn import UserTurn, drop
 from agent.vad.endpointer import SpeechStarted, SpeechStopped
 from agent.vad.readings import Profile
 
@@ -103,6 +103,8 @@ class FusedPolicy:
                 self._expectation = evidence
                 self._expect()
                 return []
+            case EndRequested(discard=True):
+                return self._take([drop("taken back")]) if self._floor is Floor.USER else []
             case EndRequested():
                 self._turn.request_end(is_open=self._floor is Floor.USER)
                 return []

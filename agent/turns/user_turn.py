@@ -98,7 +98,7 @@ class UserTurn:
         if completeness(text) is Completeness.EMPTY:
             if hearing.silence_s < self._settings.wordless_s and not self._end_requested:
                 return []
-            return [_drop("speech without words")]
+            return [drop("speech without words")]
         judgement = self.judgement
         if not judgement.commits and not judgement.speculates and not self._must_decide:
             return self._on_hotword(self._find_hotword(is_over=False))
@@ -123,11 +123,11 @@ class UserTurn:
         if self._hearing.has_words:
             return [self._commit(self._ending.judge(0.0), "nothing new was said for long")]
         # Whatever goes on may still become a turn.
-        return [_drop("noise"), Step("", Signal.CONFIRMED, onset=now)]
+        return [drop("noise"), Step("", Signal.CONFIRMED, onset=now)]
 
     def _commit(self, judgement: Judgement, reason: str | None = None) -> Step:
         if not self._is_addressed:
-            return _drop("not addressed to the agent: no wake phrase")
+            return drop("not addressed to the agent: no wake phrase")
         return Step(
             reason or _why(judgement),
             Signal.ENDED,
@@ -187,9 +187,9 @@ class UserTurn:
         reason = f'hotword "{hotword.phrase}"'
         match hotword.action:
             case HotwordAction.STOP:
-                return [_drop(reason)]
+                return [drop(reason)]
             case HotwordAction.WAIT if hotword.first_word == 0:
-                return [_drop(reason)]
+                return [drop(reason)]
             case HotwordAction.WAIT:
                 self._kept_open_until = self._hearing.now + samples(self._settings.wait_s)
             case HotwordAction.REPEAT:
@@ -215,7 +215,8 @@ class UserTurn:
         return figures | {name: round(term, 2) for name, term in judgement.terms.items()}
 
 
-def _drop(reason: str) -> Step:
+def drop(reason: str) -> Step:
+    """Give up the turn: what was said is none of the agent's."""
     return Step(reason, Signal.DROPPED, DecisionKind.HOLD, closes=True)
 
 

@@ -21,7 +21,8 @@ def test_what_was_sent_runs_ahead_of_what_was_heard():
     ledger = Ledger(RATE)
     ledger.add(WORDS, start=0)
     ledger.heard_until(1200)
-    assert ledger.sent_until(2100) == "one two three"
+    assert [word.text for word in ledger.sent_until(2100)] == ["one", "two"]
+    assert [word.text for word in ledger.sent_until(2600)] == ["three"]
 
 
 def test_a_cut_forgets_what_was_not_heard():

@@ -1,0 +1,434 @@
+"""The Realtime protocol of one session: events in, what happens in; commands and events out. Pure.
+
+Whatever a client sends is answered, if only by an `error` event, and never ends the session.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agent.transports.realtime.answering import Answering
+from agent.transports.realtime.audio import AudioWriter, read_audio
+from agent.transports.realtime.commands import (
+    AddMessage,
+    CallResult,
+    Command,
+    Configure,
+    EndTurn,
+    Hear,
+    Interrupt,
+    Respond,
+    Rewrite,
+)
+from agent.transports.realtime.configuration import FORMATS, Configuration, read_choice
+from agent.transports.realtime.dialects import in_beta, unfolded
+from agent.transports.realtime.events import (
+    Event,
+    EventError,
+    error_event,
+    new_id,
+    read_event,
+    text_of,
+)
+from agent.transports.realtime.hearing import Hearing
+from agent.transports.realtime.items import Item, Items, read_item
+
+_LEAST_COMMIT_S = 0.1
+"""OpenAI's own bound; less holds no word."""
+
+_MOST_BACKLOG = 32 << 20
+"""Bytes of audio behind a turn whose text is not known yet, 11 minutes of it. More is refused."""
+
+_OF_RESPONSES = frozenset(
+    "instructions metadata tool_choice conversation input output_modalities voice".split()
+)
+
+
+class RealtimeProtocol:
+    """One session. Pure: the shell drains `take` after every call."""
+
+    def __init__(self, settings: Configuration, *, is_beta: bool = False) -> None:
+        """Begin; `begin` tells the client.
+
+        Args:
+            settings: Until the client changes them.
+            is_beta: Whether the client speaks the protocol's beta.
+        """
+        self.settings = settings
+        self.id = new_id("sess")
+        self._conversation = new_id("conv")
+        self._is_beta = is_beta
+        self._events: list[Event] = []
+        self._commands: list[Command] = []
+        self.items = Items()
+        self.hearing = Hearing(self.items, self._send)
+        self.answering = Answering(self.items, self._send, self._of_responses)
+        self._writer = AudioWriter()
+        self._buffered_s = 0.0
+        self._backlog: list[Hear | EndTurn] = []
+        self._backlog_bytes = 0
+        self._live_calls: set[str] = set()
+        self._pending_results: set[str] = set()
+        self._turns_to_store = 0
+        self._wanted: Respond | None = None
+        self._cancelled = False
+        self._cuts: dict[str, int] = {}
+        self._read: dict[str, Callable[[Event], None]] = {
+            "session.update": self._on_update,
+            "input_audio_buffer.append": self._on_append,
+            "input_audio_buffer.commit": self._on_commit,
+            "input_audio_buffer.clear": self._on_clear,
+            "conversation.item.create": self._on_create,
+            "conversation.item.retrieve": self._on_retrieve,
+            "conversation.item.truncate": self._on_truncate,
+            "conversation.item.delete": self._on_delete,
+            "response.create": self._on_respond,
+            "response.cancel": self._on_cancel,
+        }
+        self._adopt(settings)
+
+    def take(self) -> tuple[list[Event], list[Command]]:
+        """Return what is to be sent and to be done since last asked."""
+        events, self._events = self._events, []
+        commands, self._commands = self._commands, []
+        return events, commands
+
+    @property
+    def _finds_but_leaves(self) -> bool:
+        """Whether turns are found here and answered only when the client asks."""
+        detection = self.settings.turn_detection
+        return detection is not None and not detection.create_response
+
+    @property
+    def awaits_silence(self) -> bool:
+        """Whether a turn cannot end unless its silence is heard."""
+        return self.settings.turn_detection is not None and self.hearing.is_open
+
+    # From the client.
+
+    def begin(self) -> None:
+        """Say what the session is."""
+        self._send({"type": "session.created", "session": self.settings.described(self.id)})
+        if self._is_beta:
+            about = {"id": self._conversation, "object": "realtime.conversation"}
+            self._send({"type": "conversation.created", "conversation": about})
+
+    def read(self, message: str | bytes) -> None:
+        """Take one message, whatever it is."""
+        event_id: object = None
+        try:
+            if isinstance(message, bytes):
+                raise EventError("events are text; audio goes in input_audio_buffer.append")
+            event = read_event(message)
+            event_id = event.get("event_id")
+            act = self._read.get(event["type"])
+            if act is None:
+                raise EventError(
+                    f"this server does not know {event['type'][:80]!r}", "unknown_event", "type"
+                )
+            act(event)
+        except EventError as error:
+            self._send(error_event(error, event_id))
+
+    def _on_update(self, event: Event) -> None:
+        before = self.settings
+        settings = before.updated(event.get("session"))
+        if settings.tool_choice != before.tool_choice or settings.tools != before.tools:
+            read_choice(settings.tool_choice, [tool.name for tool in settings.tools])
+        self._adopt(settings)
+        if settings != before:
+            self._commands.append(Configure(settings))
+        if before.turn_detection is not None and settings.turn_detection is None:
+            self._commands.append(EndTurn(discard=True))
+        self._send({"type": "session.updated", "session": settings.described(self.id)})
+
+    def _on_append(self, event: Event) -> None:
+        kind = self.settings.input_format
+        pcm = read_audio(event.get("audio"), kind)
+        if self._backlog_bytes + len(pcm) > _MOST_BACKLOG:
+            raise EventError("the buffer is full", "input_audio_buffer_full", "audio")
+        self._buffered_s += len(pcm) / (2 * FORMATS[kind])
+        if pcm:
+            self._listen(Hear(pcm, FORMATS[kind]))
+
+    def _on_commit(self, _: Event) -> None:
+        if self.settings.turn_detection is None:
+            if self._buffered_s < _LEAST_COMMIT_S:
+                raise EventError(
+                    f"the buffer holds {self._buffered_s * 1000:.0f} ms of audio; a turn has at "
+                    f"least {_LEAST_COMMIT_S * 1000:.0f}",
+                    "input_audio_buffer_commit_empty",
+                )
+            self._listen(EndTurn())
+        elif self.hearing.is_open:
+            self._listen(EndTurn())
+        else:
+            raise EventError("nobody has spoken", "input_audio_buffer_commit_empty")
+
+    def _on_clear(self, _: Event) -> None:
+        self._buffered_s = 0.0
+        self._listen(EndTurn(discard=True))
+        self._send({"type": "input_audio_buffer.cleared"})
+
+    def _listen(self, command: Hear | EndTurn) -> None:
+        """Pass on audio and ends, one turn of the client's at a time."""
+        is_manual = self.settings.turn_detection is None
+        if is_manual and self.hearing.awaited:
+            self._backlog.append(command)
+            if isinstance(command, Hear):
+                self._backlog_bytes += len(command.pcm)
+            return
+        self._commands.append(command)
+        if is_manual and command == EndTurn():
+            self._turns_to_store += 1
+            self.hearing.commit(self._buffered_s)
+            self._buffered_s = 0.0
+
+    def _on_create(self, event: Event) -> None:
+        item = read_item(event.get("item"))
+        if self.items.has(item.id):
+            raise EventError(f"there is an item {item.id} already", param="item.id")
+        if item.kind == "function_call_output":
+            self._on_output(item)
+            return
+        index = self.items.index_after(event.get("previous_item_id"))
+        known = self.items.before(index) if index is not None else None
+        after = self.items.place(known) if known else None
+        self._insert(item, index)
+        self._commands.append(AddMessage(_message(item), after, first=index == 0))
+
+    def _on_output(self, item: Item) -> None:
+        if self.items.call(item.call_id) is None:
+            raise EventError(
+                "no function was called with this id", "item_not_found", "item.call_id"
+            )
+        if self.items.is_answered(item.call_id):
+            raise EventError("this call has its output already", param="item.call_id")
+        self._insert(item, None)
+        if item.call_id in self._live_calls:
+            self._pending_results.add(item.call_id)
+            self._commands.append(CallResult(item.call_id, item.text))
+        else:
+            result = {"role": "tool", "tool_call_id": item.call_id, "content": item.text}
+            self._commands.append(AddMessage(result))
+
+    def _insert(self, item: Item, index: int | None) -> None:
+        previous = self.items.add(item, index)
+        for kind in ("added", "done"):
+            self._send(
+                {
+                    "type": f"conversation.item.{kind}",
+                    "previous_item_id": previous,
+                    "item": item.described(),
+                }
+            )
+
+    def _on_retrieve(self, event: Event) -> None:
+        item = self.items.find(event.get("item_id"))
+        self._send({"type": "conversation.item.retrieved", "item": item.described()})
+
+    def _on_truncate(self, event: Event) -> None:
+        item = self.items.find(event.get("item_id"))
+        if item.role != "assistant" or not item.is_audio:
+            raise EventError("only what the agent says can be truncated", param="item_id")
+        if event.get("content_index") != 0:
+            raise EventError("content_index must be 0", param="content_index")
+        end_ms = event.get("audio_end_ms")
+        if isinstance(end_ms, bool) or not isinstance(end_ms, int) or end_ms < 0:
+            raise EventError("audio_end_ms is a number of milliseconds", param="audio_end_ms")
+        if end_ms > item.length_ms:
+            raise EventError(
+                f"audio of {item.length_ms} ms is already shorter than {end_ms} ms",
+                param="audio_end_ms",
+            )
+        if item is self.answering.speaking:
+            # Its words enter the context as the agent falls silent; then they are cut.
+            self._cuts[item.id] = end_ms
+            self._commands.append(Interrupt())
+        else:
+            self._cut(item, end_ms)
+
+    def _cut(self, item: Item, end_ms: int) -> None:
+        heard = item.heard_until(end_ms)
+        if item.text and heard != item.text:
+            self._commands.append(Rewrite(self.items.place(item), heard))
+        elif heard != item.text:
+            # We thought it was cut before its first word.
+            index = self.items.index(item)
+            before = self.items.before(index)
+            place = self.items.place(before) if before else None
+            message = {"role": "assistant", "content": heard}
+            self._commands.append(AddMessage(message, place, first=before is None))
+        item.text, item.cut_ms, item.status = heard, end_ms, "incomplete"
+        self._send(
+            {
+                "type": "conversation.item.truncated",
+                "item_id": item.id,
+                "content_index": 0,
+                "audio_end_ms": end_ms,
+            }
+        )
+
+    def _on_delete(self, event: Event) -> None:
+        item = self.items.find(event.get("item_id"))
+        if item.kind != "message":
+            raise EventError("only messages can be deleted", param="item_id")
+        if item.status == "in_progress":
+            raise EventError("it is being said; cancel the response first", param="item_id")
+        if item.text:
+            self._commands.append(Rewrite(self.items.place(item), ""))
+        self.items.remove(item)
+        self._send({"type": "conversation.item.deleted", "item_id": item.id})
+
+    def _on_respond(self, event: Event) -> None:
+        given = event.get("response") or {}
+        if not isinstance(given, dict):
+            raise EventError("response must be an object", "invalid_type", "response")
+        given = unfolded(given)
+        if unknown := sorted(set(given) - _OF_RESPONSES):
+            place = f"response.{unknown[0]}"
+            raise EventError(f"{place} is not supported", "unsupported_value", place)
+        if given.get("conversation") not in (None, "auto") or given.get("input"):
+            raise EventError(
+                "an answer belongs to the conversation: leave out conversation and input",
+                "unsupported_value",
+                "response.conversation",
+            )
+        settled = {key: given[key] for key in ("output_modalities", "voice") if key in given}
+        if settled:
+            self.settings.updated(settled)
+        instructions = text_of(given, "instructions", "response.instructions", "")
+        choice = given.get("tool_choice")
+        if choice is not None:
+            choice = read_choice(choice, [tool.name for tool in self.settings.tools])
+        if self.answering.is_active or self._wanted:
+            active = self.answering.active_id
+            raise EventError(
+                f"the conversation has a response in progress, {active}: wait until it is done",
+                "conversation_already_has_active_response",
+            )
+        self.answering.request(given.get("metadata"))
+        self._wanted = Respond(instructions, choice)
+        self._release()
+
+    def _on_cancel(self, event: Event) -> None:
+        named = event.get("response_id")
+        active = self.answering.active_id
+        if active is None or named not in (None, active):
+            raise EventError("there is no such response in progress", "response_cancel_not_active")
+        self._cancelled = True
+        if self._wanted:
+            # The pipeline knows nothing of it, and may be busy with the turn before.
+            self._wanted = None
+            self.interrupted()
+        else:
+            self._commands.append(Interrupt())
+
+    # From the pipeline.
+
+    def told(self, event: Event) -> None:
+        """Take one event of our own vocabulary; see docs/protocol.md."""
+        match event:
+            case {"type": "floor", "user": str(user), "agent": str(agent), "at_s": float(at_s)}:
+                self.hearing.floor(user, agent, at_s)
+            case {"type": "decision", "kind": str(kind), "at_s": float(at_s)}:
+                silence_s = event.get("evidence", {}).get("silence_s", 0.0)
+                if self.hearing.decision(kind, at_s, silence_s):
+                    self._turn_over()
+                elif kind == "COMMIT" and self._finds_but_leaves:
+                    self._turns_to_store += 1
+            case {"type": "transcript", "role": "user", "text": str(text), "final": bool(final)}:
+                if self.hearing.text(text, is_final=final) and not text:
+                    self._turn_over()
+            case {"type": "transcript", "role": "assistant", "text": str(text)}:
+                self.answering.heard(text)
+
+    def turn_stored(self) -> None:
+        """The user's turn is in the context, and nobody answers it by himself."""
+        self._turn_over()
+
+    def result_stored(self, call_id: str) -> None:
+        """The output of a call is in the context."""
+        self._pending_results.discard(call_id)
+        self._release()
+
+    def queued(self, pcm_bytes: int, words: Sequence[tuple[str, int]]) -> None:
+        """Note a packet of the agent's audio that is about to be sent, PCM16 at 24 kHz."""
+        self.answering.queued(pcm_bytes // 2, words)
+
+    def sent(self, pcm: bytes) -> None:
+        """Send a packet."""
+        if self.answering.speaking is not None:
+            data = self._writer.write(pcm, self.settings.output_format)
+            self.answering.sent(data, len(pcm) // 2)
+
+    def called(self, name: str, call_id: str, arguments: str) -> None:
+        """The language model calls a function."""
+        if any(tool.name == name for tool in self.settings.tools):
+            self._live_calls.add(call_id)
+            self.answering.called(name, call_id, arguments)
+        else:
+            self.answering.called_here()
+
+    def ended(self) -> None:
+        """What the agent had to say has been heard."""
+        self._writer.cut()
+        self.answering.ended()
+
+    def interrupted(self) -> None:
+        """The agent was cut off."""
+        spoken = self.answering.speaking
+        self._writer.cut()
+        self.answering.interrupted(by_client=self._cancelled)
+        self._cancelled = False
+        if spoken and (end_ms := self._cuts.pop(spoken.id, None)) is not None:
+            self._cut(spoken, end_ms)
+
+    def _turn_over(self) -> None:
+        self._turns_to_store = max(0, self._turns_to_store - 1)
+        self._release()
+        backlog, self._backlog, self._backlog_bytes = self._backlog, [], 0
+        for command in backlog:
+            self._listen(command)
+
+    def _release(self) -> None:
+        """Let the answer be made once all it answers is in the context."""
+        if self._wanted and not self._turns_to_store and not self._pending_results:
+            self._commands.append(self._wanted)
+            self._wanted = None
+
+    def _adopt(self, settings: Configuration) -> None:
+        detection = settings.turn_detection
+        self.settings = settings
+        self.hearing.finds_turns = detection is not None
+        holding = {"thinking", "speaking", "paused"}
+        if detection and not detection.interrupt_response:
+            holding = set()
+        elif detection and not detection.create_response:
+            # Nobody thinks after a turn that is not answered.
+            holding -= {"thinking"}
+        self.hearing.holding = frozenset(holding)
+        self.hearing.shows_text = settings.transcription is not None
+
+    def _of_responses(self) -> Event:
+        described = self.settings.described(self.id)
+        output = described["audio"]["output"]
+        return {
+            "conversation_id": self._conversation,
+            "output_modalities": ["audio"],
+            "max_output_tokens": described["max_output_tokens"],
+            "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
+        }
+
+    def _send(self, event: Event) -> None:
+        said = in_beta(event) if self._is_beta else event
+        if said is not None:
+            self._events.append({"event_id": new_id("event"), **said})
+
+
+def _message(item: Item) -> dict[str, Any]:
+    """Return an item as language models take it."""
+    if item.kind == "message":
+        return {"role": item.role, "content": item.text}
+    call = {"name": item.name, "arguments": item.text}
+    made = {"id": item.call_id, "type": "function", "function": call}
+    return {"role": "assistant", "tool_calls": [made]}
