@@ -31,12 +31,7 @@ from agent.conversation import Conversation
 from agent.errors import DegradedError
 from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
-from agent.processors.frames import (
-    ClientEventFrame,
-    CorrectionFrame,
-    ExpectationFrame,
-    LentToolsFrame,
-)
+from agent.processors.frames import ClientEventFrame, CorrectionFrame, ExpectationFrame
 from agent.processors.tools import ToolCalls
 from agent.values import Expects
 
@@ -95,6 +90,12 @@ class Dialogue(FrameProcessor):
         if self._agent.flow:
             self._flow = self.create_task(self._run_flow())
 
+    async def lend(self, tools: list[FunctionSchema]) -> None:
+        """Offer these besides the agent's own tools, in place of those lent before."""
+        self._lent = tools
+        self._adopt(self._agent)
+        await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
+
     async def cleanup(self) -> None:
         """Stop the flow; tools that must finish do."""
         await super().cleanup()
@@ -116,11 +117,6 @@ class Dialogue(FrameProcessor):
             case CorrectionFrame():
                 self._corrections.append(frame)
                 self._correct()
-            case LentToolsFrame():
-                self._lent = frame.tools
-                self._adopt(self._agent)
-                await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
-                return
             case ClientEventFrame(event={"type": "floor", "user": user}):
                 self._user_speaks = user == "speaking"
                 self._reset_patience()

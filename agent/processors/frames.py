@@ -5,7 +5,6 @@ What must not wait behind data, or survive an interruption, is a SystemFrame.
 
 from dataclasses import dataclass, field
 
-from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import (
     ControlFrame,
     DataFrame,
@@ -157,18 +156,6 @@ class ExpectationFrame(SystemFrame):
 
     profile: str | None = None
     digits: int | None = None
-
-
-@dataclass
-class LentToolsFrame(SystemFrame):
-    """Upstream: the agent can do more besides what its own tools can, until told otherwise.
-
-    Parameters
-    ----------
-        tools: Each with its handler.
-    """
-
-    tools: list[FunctionSchema] = field(default_factory=list)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from pipecat.services.settings import LLMSettings
 from agent.agent import Agent
 from agent.llm.prompt import system_prompt
 from agent.processors.dialogue import Dialogue
-from agent.processors.frames import EndRequestedFrame, LentToolsFrame
+from agent.processors.frames import EndRequestedFrame
 from agent.runtimes import policy_settings
 from agent.server.realtime_turns import policy_for
 from agent.session import Models
@@ -81,9 +81,10 @@ class Stages:
     def put_into(self, stages: list[FrameProcessor]) -> list[FrameProcessor]:
         """Return a pipeline's stages with these among them."""
         first, *others = stages
-        place = next(i for i, stage in enumerate(others) if isinstance(stage, Dialogue))
+        (dialogue,) = (stage for stage in others if isinstance(stage, Dialogue))
         (aggregator,) = (stage for stage in others if isinstance(stage, LLMAssistantAggregator))
-        editor = ContextEditor(aggregator.context, self._gate, self._calls)
+        place = others.index(dialogue)
+        editor = ContextEditor(aggregator.context, dialogue, self._gate, self._calls)
         adjuster = Adjuster(self._adopt)
         return [first, adjuster, *others[:place], self._gate, *others[place:], editor]
 
@@ -151,9 +152,12 @@ class AnswerGate(FrameProcessor):
 class ContextEditor(FrameProcessor):
     """Stands at the end, where all that was said and heard is in the context."""
 
-    def __init__(self, context: LLMContext, gate: AnswerGate, calls: "ClientCalls") -> None:
+    def __init__(
+        self, context: LLMContext, dialogue: Dialogue, gate: AnswerGate, calls: "ClientCalls"
+    ) -> None:
         super().__init__()
         self._context = context
+        self._dialogue = dialogue
         self._gate = gate
         self._calls = calls
         self._waiting: list[Rewrite] = []
@@ -191,7 +195,7 @@ class ContextEditor(FrameProcessor):
         delta = LLMSettings(system_instruction=prompt, **limits)
         await self.push_frame(LLMUpdateSettingsFrame(delta=delta), FrameDirection.UPSTREAM)
         tools = [self._calls.schema(tool) for tool in settings.tools]
-        await self.push_frame(LentToolsFrame(tools=tools), FrameDirection.UPSTREAM)
+        await self._dialogue.lend(tools)
         self._context.set_tool_choice(_choice(settings.tool_choice))
 
     async def _respond(self, respond: Respond) -> None:

@@ -32,7 +32,9 @@ class ScriptedModel:
             return StreamingResponse(self._events(given), media_type="text/event-stream")
 
     async def _events(self, given: str | dict[str, Any]):
-        deltas = [{"content": f"{w} "} for w in given.split()] if isinstance(given, str) else [given]
+        deltas = (
+            [{"content": f"{w} "} for w in given.split()] if isinstance(given, str) else [given]
+        )
         for delta in deltas:
             choice = {"index": 0, "delta": delta, "finish_reason": None}
             chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}

@@ -6,8 +6,8 @@ from typing import Any
 
 Event = dict[str, Any]
 
-MOST_CHARACTERS = 15 << 20
-"""Of one event, which is OpenAI's own bound."""
+MOST_CHARACTERS = 4 << 20
+"""Of one event: a minute of audio. The server lets no longer message in."""
 
 _DEEPEST = 32
 """Levels of arrays and objects in an event; a tool's schema has about ten."""
@@ -41,7 +41,10 @@ def read_event(text: str) -> Event:
     if len(text) > MOST_CHARACTERS:
         raise EventError(f"an event has at most {MOST_CHARACTERS >> 20} Mi characters", "too_long")
     try:
-        event = json.loads(text)
+        event = json.loads(text, parse_constant=_no_number)
+        if "\\ud" in text.lower():
+            # Half a character is valid JSON, and no text that could be passed on.
+            json.dumps(event, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise EventError("an event is a JSON object", "invalid_json") from None
     if not isinstance(event, dict):
@@ -80,6 +83,10 @@ def text_of(given: Event, key: str, place: str, default: str | None = None) -> s
         missing = "missing_required_parameter" if key not in given else "invalid_type"
         raise EventError(f"{place} must be text", missing, place)
     return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -44,6 +44,10 @@ its pause ended too, and then go on as an interruption."""
 
 _SILENCE_S = 0.1
 
+_SETTLING_S = 0.064
+"""Heard behind a turn that the client ends: the last word must not wait in the resampler or in a
+hop that is not full."""
+
 
 @dataclass
 class CommandFrame(SystemFrame):
@@ -93,6 +97,7 @@ class RealtimeInput(FastAPIWebsocketInputTransport):
             case _:
                 if command == EndTurn():
                     self._heard_at -= _GONE_QUIET_S
+                    await self._hear_nothing(_SETTLING_S)
                 await self.push_frame(CommandFrame(command))
 
     async def _hear(self, pcm: bytes, sample_rate: int) -> None:
@@ -107,8 +112,11 @@ class RealtimeInput(FastAPIWebsocketInputTransport):
             await asyncio.sleep(_SILENCE_S)
             protocol = self._transport.protocol
             if protocol.awaits_silence and loop.time() - self._heard_at > _GONE_QUIET_S:
-                rate = FORMATS[protocol.settings.input_format]
-                await self._hear(bytes(2 * round(_SILENCE_S * rate)), rate)
+                await self._hear_nothing(_SILENCE_S)
+
+    async def _hear_nothing(self, length_s: float) -> None:
+        rate = FORMATS[self._transport.protocol.settings.input_format]
+        await self._hear(bytes(2 * round(length_s * rate)), rate)
 
 
 class RealtimeOutput(StreamOutput):
@@ -209,7 +217,7 @@ class RealtimeTransport(FastAPIWebsocketTransport):
             self._wanted.clear()
             events, commands = self.protocol.take()
             for event in events:
-                await self._client.send(json.dumps(event, ensure_ascii=False))
+                await self._client.send(json.dumps(event))
             for command in commands:
                 await self._input.obey(command)
             if not self._wanted.is_set():

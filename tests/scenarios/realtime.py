@@ -1,0 +1,151 @@
+"""A scripted conversation in the Realtime protocol, on virtual time: no socket, no models."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from starlette.websockets import WebSocketState
+
+from agent.agent import Agent
+from agent.audio.chunk import Int16Array
+from agent.audio.resample import resample
+from agent.server.sessions import Sessions
+from agent.session import Models
+from agent.settings import Settings
+from agent.turns.ending import EndOfTurn
+from agent.turns.policy import FusedPolicy
+from agent.virtual_time import VirtualLoop
+from tests.scenarios.calling import CallingLanguage
+from tests.scenarios.fakes import (
+    FixedProsody,
+    LoudnessPosterior,
+    ScriptedRecogniser,
+    SteadyVoice,
+    speech_like,
+)
+from tests.scenarios.scripted import _unused_executor
+from tests.weights import KNOWN
+
+RATE = 24_000
+PACKET = 480
+
+
+class Socket:
+    """In a WebSocket's place."""
+
+    def __init__(self) -> None:
+        self.client_state = self.application_state = WebSocketState.CONNECTED
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.events: list[dict[str, Any]] = []
+        self.arrived = asyncio.Condition()
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.incoming.get()
+
+    async def send_text(self, text: str) -> None:
+        async with self.arrived:
+            self.events.append(json.loads(text))
+            self.arrived.notify_all()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self.application_state = WebSocketState.DISCONNECTED
+
+
+@dataclass
+class RealtimeCall:
+    """Write down what is said and how the models answer; `client` does the rest."""
+
+    lines: list[Any] = field(default_factory=list)
+    agent: Agent = field(default_factory=lambda: Agent("You are a shop.", greeting="Hello."))
+    words: list[tuple[str, float, float]] = field(default_factory=list)
+    is_beta: bool = False
+
+    def hears(self, text: str, start_s: float, end_s: float) -> None:
+        """What the recogniser will understand, and when on the clock of the audio sent."""
+        step = (end_s - start_s) / len(text.split())
+        for number, word in enumerate(text.split()):
+            begin = start_s + number * step
+            self.words.append((word, begin, begin + step))
+
+    def run(self, client: Callable[["RealtimeCall"], Awaitable[None]]) -> None:
+        loop = VirtualLoop()
+        try:
+            # The canceller takes one tone of the fakes for the echo of another.
+            with loop.virtual(), mock.patch("agent.session._canceller", lambda: None):
+                loop.run_until_complete(self._run(client))
+        finally:
+            leaked = [task for task in asyncio.all_tasks(loop) if not task.done()]
+            loop.close()
+            assert not leaked, f"tasks outlived the call: {leaked}"
+
+    async def _run(self, client: Callable[["RealtimeCall"], Awaitable[None]]) -> None:
+        self.language = CallingLanguage(self.lines)
+        models = Models(
+            silero=LoudnessPosterior(),
+            smart_turn=FixedProsody(0.9),
+            recogniser=lambda: ScriptedRecogniser(self.words),
+            policy=lambda: FusedPolicy(ending=EndOfTurn(KNOWN)),
+            voice=SteadyVoice(),
+            language=lambda _prompt: self.language,
+            names={"asr": "scripted"},
+            interruption_note=None,
+            executor=_unused_executor,
+        )
+        sessions = Sessions(Settings(), models, is_offline=True, agent=lambda: self.agent)
+        self.socket = Socket()
+        running = asyncio.create_task(
+            sessions.run_realtime(self.socket, is_beta=self.is_beta, greets=False)
+        )
+        await self.until("session.created")
+        (self.session,) = sessions._running
+        try:
+            async with asyncio.timeout(120):
+                await client(self)
+        finally:
+            self.socket.incoming.put_nowait({"type": "websocket.disconnect"})
+            await running
+
+    # What a client does.
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        text = json.dumps({"type": kind, **fields})
+        await self.socket.incoming.put({"type": "websocket.receive", "text": text})
+
+    async def speak(self, length_s: float, *, then_quiet_s: float = 0.0) -> None:
+        """Send sound, at the pace of speech."""
+        sound = resample(speech_like(length_s), 16_000, RATE)
+        quiet = np.zeros(round(then_quiet_s * RATE), np.int16)
+        await self.send_audio(np.concatenate([sound, quiet]))
+
+    async def quiet(self, length_s: float) -> None:
+        await self.send_audio(np.zeros(round(length_s * RATE), np.int16))
+
+    async def send_audio(self, pcm: Int16Array, *, paced: bool = True) -> None:
+        for start in range(0, len(pcm), PACKET):
+            packet = base64.b64encode(pcm[start : start + PACKET].tobytes()).decode()
+            await self.send("input_audio_buffer.append", audio=packet)
+            await asyncio.sleep(PACKET / RATE if paced else 0)
+
+    async def until(self, kind: str, number: int = 1) -> dict[str, Any]:
+        """Wait for the n-th event of a kind."""
+        async with self.socket.arrived:
+            await self.socket.arrived.wait_for(lambda: len(self.all(kind)) >= number)
+        return self.all(kind)[number - 1]
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.socket.events if event["type"] == kind]
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return [dict(message) for message in self.session.context.messages]
+
+    @property
+    def audio_s(self) -> float:
+        """Of the agent, so far."""
+        deltas = self.all("response.output_audio.delta")
+        return sum(len(base64.b64decode(event["delta"])) for event in deltas) / 2 / RATE

@@ -1,0 +1,304 @@
+"""Conversations in the Realtime protocol: what the client is told, and what the context holds."""
+
+import asyncio
+
+from agent.agent import Agent
+from tests.scenarios.calling import Calls, results
+from tests.scenarios.realtime import RealtimeCall
+
+MANUAL = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+TOOL = {
+    "type": "function",
+    "name": "weather",
+    "description": "Weather of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+LONG = "Saturn is the sixth planet from the sun and it has many rings."
+
+
+def question(lines):
+    call = RealtimeCall(lines)
+    call.hears("tell me about Saturn.", 0.5, 1.5)
+    return call
+
+
+def test_a_turn_is_found_and_answered():
+    call = question(["It is far away."])
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=4.0)
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.history == [
+        {"role": "user", "content": "tell me about Saturn."},
+        {"role": "assistant", "content": "It is far away."},
+    ]
+    assert call.audio_s >= 4 * 0.4
+    # Nobody asked for a greeting.
+    assert len(call.all("response.created")) == 1
+
+
+def test_silence_is_heard_where_the_client_stops_sending():
+    call = question(["It is far away."])
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0)
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.history[-1]["content"] == "It is far away."
+
+
+def test_who_speaks_over_the_agent_interrupts_and_says_what_was_heard():
+    call = question([LONG, "Which one?"])
+    call.hears("no, not that one.", 4.5, 5.5)
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        speaking = asyncio.create_task(call.speak(1.0, then_quiet_s=3.0))
+        done = await call.until("response.done")
+        assert done["response"]["status"] == "cancelled"
+        (item,) = done["response"]["output"]
+        await call.send(
+            "conversation.item.truncate", item_id=item["id"], content_index=0, audio_end_ms=900
+        )
+        await call.until("conversation.item.truncated")
+        await speaking
+        await call.until("response.done", 2)
+
+    call.run(client)
+    # 900 ms hold two words of 400 ms, and the quarter of a third.
+    assert [m["content"] for m in call.history] == [
+        "tell me about Saturn.",
+        "Saturn is",
+        "no, not that one.",
+        "Which one?",
+    ]
+    # The next answer was made on it.
+    assert call.language.asked[-1][1]["content"] == "Saturn is"
+
+
+def test_truncating_what_is_being_said_cuts_sound_and_text():
+    call = question([LONG])
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        item = await call.until("conversation.item.added", 2)
+        await call.send(
+            "conversation.item.truncate",
+            item_id=item["item"]["id"],
+            content_index=0,
+            audio_end_ms=500,
+        )
+        await call.until("conversation.item.truncated")
+        before_s = call.audio_s
+        await call.quiet(1.0)
+        assert call.audio_s == before_s
+
+    call.run(client)
+    assert call.history[-1] == {"role": "assistant", "content": "Saturn"}
+
+
+def test_manual_turns_sent_in_one_go_are_answered_when_asked():
+    call = RealtimeCall(["It is far away."])
+    call.hears("tell me about Saturn.", 0.1, 1.0)
+
+    async def client(call):
+        await call.send("session.update", session=MANUAL)
+        await call.until("session.updated")
+        await call.speak(1.0)
+        await call.send("input_audio_buffer.commit")
+        done = await call.until("conversation.item.input_audio_transcription.completed")
+        assert done["transcript"] == "tell me about Saturn."
+        await asyncio.sleep(5.0)
+        assert call.all("response.created") == []
+        await call.send("response.create")
+        await call.until("response.done")
+        # Turns are the client's: no speech is told of.
+        assert call.all("input_audio_buffer.speech_started") == []
+
+    call.run(client)
+    assert [m["content"] for m in call.history] == ["tell me about Saturn.", "It is far away."]
+
+
+def test_a_manual_turn_may_be_asked_about_before_it_is_understood():
+    call = RealtimeCall(["It is far away."])
+    call.hears("tell me about Saturn.", 0.1, 1.0)
+
+    async def client(call):
+        await call.send("session.update", session=MANUAL)
+        await call.speak(1.0)
+        await call.send("input_audio_buffer.commit")
+        await call.send("response.create")
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.language.asked == [[{"role": "user", "content": "tell me about Saturn."}]]
+
+
+def test_a_manual_turn_without_speech_is_an_empty_item():
+    call = RealtimeCall(["Hello?"])
+
+    async def client(call):
+        await call.send("session.update", session=MANUAL)
+        await call.quiet(0.5)
+        await call.send("input_audio_buffer.commit")
+        await call.send("response.create")
+        done = await call.until("conversation.item.input_audio_transcription.completed")
+        assert done["transcript"] == ""
+        await call.until("response.done")
+
+    call.run(client)
+    assert [m["content"] for m in call.history] == ["Hello?"]
+
+
+def test_what_was_cleared_is_no_part_of_the_turn():
+    call = RealtimeCall(["Yes."])
+    call.hears("forget this", 0.0, 1.0)
+    call.hears("hear that", 1.4, 2.4)
+
+    async def client(call):
+        await call.send("session.update", session=MANUAL)
+        await call.speak(1.0)
+        await call.send("input_audio_buffer.clear")
+        await call.quiet(0.4)
+        await call.speak(1.0)
+        await call.send("input_audio_buffer.commit")
+        await call.send("response.create")
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.history[0]["content"] == "hear that"
+
+
+def test_a_function_runs_at_the_client_and_has_one_result():
+    call = question([Calls({"weather": {"city": "Paris"}}), "It is sunny."])
+    asked = "What is the weather in Paris?"
+
+    async def client(call):
+        await call.send("session.update", session={"type": "realtime", "tools": [TOOL]})
+        content = [{"type": "input_text", "text": asked}]
+        item = {"type": "message", "role": "user", "content": content}
+        await call.send("conversation.item.create", item=item)
+        await call.send("response.create")
+        done = await call.until("response.function_call_arguments.done")
+        assert done["arguments"] == '{"city": "Paris"}'
+        await call.until("response.done")
+        output = {"type": "function_call_output", "call_id": done["call_id"], "output": "sun"}
+        await call.send("conversation.item.create", item=output)
+        await call.send("conversation.item.create", item=output)
+        await call.send("response.create")
+        await call.until("error")
+        await call.until("response.done", 2)
+
+    call.run(client)
+    assert list(results(call.history).values()) == [['"sun"']]
+    assert call.history[-1]["content"] == "It is sunny."
+    assert [message["role"] for message in call.language.asked[-1]] == ["user", "assistant", "tool"]
+
+
+def test_a_function_that_outlasts_an_interruption_is_not_lost():
+    lines = [Calls({"weather": {"city": "Paris"}}), "Just a second.", "It is sunny."]
+    call = question(lines)
+    call.hears("are you there?", 3.0, 4.0)
+
+    async def client(call):
+        await call.send("session.update", session={"type": "realtime", "tools": [TOOL]})
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=1.5)
+        done = await call.until("response.function_call_arguments.done")
+        await call.speak(1.0, then_quiet_s=3.0)
+        await call.until("response.done", 2)
+        output = {"type": "function_call_output", "call_id": done["call_id"], "output": "sun"}
+        await call.send("conversation.item.create", item=output)
+        await call.send("response.create")
+        await call.until("response.done", 3)
+
+    call.run(client)
+    assert [len(found) for found in results(call.history).values()] == [1]
+    assert call.history[-1]["content"] == "It is sunny."
+
+
+def test_the_agents_own_tools_run_here_unseen():
+    agent = Agent("You are a shop.")
+    sold = []
+
+    @agent.tool
+    async def sell(what: str) -> str:
+        """Sell something."""
+        sold.append(what)
+        return "sold"
+
+    call = question([Calls({"sell": {"what": "tea"}}), "Sold."])
+    call.agent = agent
+
+    async def client(call):
+        await call.send("session.update", session={"type": "realtime", "tools": [TOOL]})
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        await call.until("response.done")
+
+    call.run(client)
+    assert sold == ["tea"]
+    assert call.all("response.function_call_arguments.done") == []
+
+
+def test_found_turns_may_wait_for_the_client():
+    call = question(["It is far away."])
+    detection = {"type": "server_vad", "create_response": False}
+
+    async def client(call):
+        session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+        await call.send("session.update", session=session)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        await call.until("conversation.item.input_audio_transcription.completed")
+        assert call.all("response.created") == []
+        await call.send("response.create", response={"instructions": "Be kind."})
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.language.asked[-1][-1] == {"role": "system", "content": "Be kind."}
+    assert [m["content"] for m in call.history] == ["tell me about Saturn.", "It is far away."]
+
+
+def test_a_cancelled_response_falls_silent():
+    call = question([LONG])
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        await call.send("response.cancel")
+        done = await call.until("response.done")
+        assert done["response"]["status_details"]["reason"] == "client_cancelled"
+        before_s = call.audio_s
+        await call.quiet(1.0)
+        assert call.audio_s == before_s
+
+    call.run(client)
+    assert LONG.startswith(call.history[-1]["content"]) and call.history[-1]["content"] != LONG
+
+
+def test_messages_are_taken_out_and_put_between():
+    call = RealtimeCall(["Yes."])
+
+    def message(item_id, text):
+        content = [{"type": "input_text", "text": text}]
+        return {"id": item_id, "type": "message", "role": "user", "content": content}
+
+    async def client(call):
+        for name, text in (("a", "one"), ("c", "three"), ("d", "four")):
+            await call.send("conversation.item.create", item=message(name, text))
+        between = {"item": message("b", "two"), "previous_item_id": "a"}
+        await call.send("conversation.item.create", **between)
+        await call.send("conversation.item.delete", item_id="d")
+        await call.send("response.create")
+        await call.until("response.done")
+
+    call.run(client)
+    assert [m["content"] for m in call.history] == ["one", "two", "three", "Yes."]
