@@ -99,7 +99,9 @@ class RealtimeCall:
         sessions = Sessions(Settings(), models, is_offline=True, agent=lambda: self.agent)
         self.socket = Socket()
         running = asyncio.create_task(
-            sessions.run_realtime(self.socket, is_beta=self.is_beta, greets=False)
+            sessions.run_realtime(
+                self.socket, sessions.admission.take(), is_beta=self.is_beta, greets=False
+            )
         )
         await self.until("session.created")
         (self.session,) = sessions._running
