@@ -18,8 +18,9 @@ BACKLOG = 32
 """Connections taken in one go: more would hold up the audio of those who talk. The kernel makes
 the others wait, and lets them try again."""
 
-MAX_MESSAGE = 1 << 20
-"""Bytes of one WebSocket message."""
+MAX_MESSAGE = 4 << 20
+"""Bytes of one WebSocket message: clients of the Realtime protocol may send a minute of audio in
+one event."""
 
 _REQUEST_S = 10.0
 """For a request to arrive, body and all."""

@@ -25,9 +25,7 @@ def add_realtime(app: FastAPI, sessions: Sessions) -> None:
             offered = websocket.scope.get("subprotocols", ())
             await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
             if intent == "transcription":
-                why = (
-                    "this server holds conversations; transcription is what duplex asr-server does"
-                )
+                why = "this server holds conversations; duplex asr-server transcribes"
                 await _refuse(websocket, why)
                 return
             asked = websocket.headers.get("openai-beta", "")

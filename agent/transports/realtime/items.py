@@ -154,6 +154,14 @@ class Items:
             item.kind == "function_call_output" and item.call_id == call_id for item in self._items
         )
 
+    def correct(self, replaced: str, text: str) -> None:
+        """The user said something else, the last time these words were understood."""
+        for item in reversed(self._items):
+            if item.role == "user" and replaced and replaced in item.text:
+                before, _, after = item.text.rpartition(replaced)
+                item.text = before + text + after
+                return
+
     def remove(self, item: Item) -> None:
         """Forget an item."""
         self._items.remove(item)

@@ -339,6 +339,8 @@ class RealtimeProtocol:
             case {"type": "transcript", "role": "user", "text": str(text), "final": bool(final)}:
                 if self.hearing.text(text, is_final=final) and not text:
                     self._turn_over()
+            case {"type": "correction", "text": str(text), "replaced": str(replaced)}:
+                self.items.correct(replaced, text)
             case {"type": "transcript", "role": "assistant", "text": str(text)}:
                 self.answering.heard(text)
 

@@ -354,6 +354,17 @@ def test_the_same_words_said_twice_are_told_apart():
     assert deleted.kinds == ["conversation.item.deleted"]
 
 
+def test_what_was_misheard_is_known_by_its_better_words():
+    talk = Talk()
+    talk.told("floor", user="speaking", agent="silent", at_s=0.5)
+    item = talk.told("decision", kind="COMMIT", at_s=2.5, evidence={}).events[-1]["item"]["id"]
+    talk.told("transcript", role="user", text="two Paris", final=True)
+    talk.told("correction", text="to Paris", replaced="two Paris")
+    assert talk.send("conversation.item.delete", item_id=item).commands == [
+        Rewrite(Place("user", "to Paris"), "")
+    ]
+
+
 def test_a_history_with_calls_can_be_told():
     talk = Talk()
     call = {"type": "function_call", "name": "look", "arguments": "{}", "call_id": "old"}
