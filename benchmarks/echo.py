@@ -1,6 +1,6 @@
 """The agent's own voice taken for the user, and users lost in it.
 
-    python -m benchmarks.echo --data DIR [--minutes 30] [--raw] [--recordings]
+    python -m benchmarks.echo --data DIR [--minutes 30] [--raw] [--only self|recordings]
 
 Self-echo: our own voice speaks for so many minutes; every call plays it through one of two
 synthetic rooms back into the microphone, at -20 to 0 dB and 0 to 250 ms late, and in half of the
@@ -10,16 +10,16 @@ word veto; and, where --raw asks for it, level and veto without the canceller (s
 then reads the agent all the time).
 
 Recordings (`echo/`, from Microsoft's AEC challenge): what a poor canceller left, without its
-reference, so that the ladder has neither level nor words of the agent: far-end clips that end in
-INTERRUPTION, and double-talk clips that do not.
+reference, so that the ladder has none of the agent's words and knows only that it speaks: far-end
+clips in which the agent is cut, and double-talk clips in which it is not.
 
-The real speech detector and recogniser; prints one JSON line.
+The real speech detector, recogniser and policy (`benchmarks.ladder`); prints one JSON line.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -29,13 +29,16 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, seconds
 from agent.audio.echo import EchoCanceller
 from agent.audio.resample import resample
 from agent.tts.student import StudentVoice
-from agent.turns.overlap import AgentSpeech, Overlap, OverlapKind, OverlapSettings
+from agent.turns.events import AgentFloor, Decision, DecisionKind
+from agent.turns.overlap import OverlapSettings
+from agent.turns.policy_settings import PolicySettings
+from benchmarks.ladder import Ears, Sound, decisions
 from benchmarks.machine import describe
-from benchmarks.overlap import CLIP_S, Ears, Evidence, expected_echo, first_speech, verdicts
+from benchmarks.overlap_clips import CLIP_S
 
 ROOMS = {"small": 0.25, "large": 0.6}
 """Time in which the room's tail falls by 60 dB."""
@@ -48,6 +51,10 @@ USER_DBFS = (-26.0, -20.0, -32.0)
 FOUND_WITHIN_S = 3.0
 BETWEEN_S = 1.5
 """Silence behind an answer."""
+
+AGENT_RMS = 1642.0
+"""Of the voice that is taken to play behind a recording whose reference is not published: -26 dBFS,
+the agent's level. A session always knows that its agent speaks, and how loud."""
 
 ANSWERS = (
     "The museum was built in nineteen twelve by an architect from Vienna. It has been closed for "
@@ -104,15 +111,17 @@ class Call:
     words: tuple[tuple[str, int], ...]
     answers: tuple[Answer, ...]
 
-    def agent(self, at: int) -> AgentSpeech:
+    def agent(self, at: int) -> AgentFloor:
         """What the agent has said by a sample, and what is left of the answer."""
-        answer = next((a for a in self.answers if a.start <= at < a.end + samples(1.0)), None)
+        answer = next((a for a in self.answers if a.start <= at < a.end), None)
         if answer is None:
-            return AgentSpeech()
+            return AgentFloor(at, is_speaking=False)
         own = [(word, end) for word, end in self.words if answer.start <= end <= answer.end]
-        return AgentSpeech(
-            said=tuple(word for word, end in own if end <= at),
-            unsaid=tuple(word for word, end in own if end > at),
+        return AgentFloor(
+            at,
+            is_speaking=True,
+            said=" ".join(word for word, end in own if end <= at),
+            unsaid=" ".join(word for word, end in own if end > at),
         )
 
 
@@ -181,7 +190,7 @@ class Stage:
         while True:
             path = self._paths[random.integers(len(self._paths))]
             pcm, _ = soundfile.read(path, dtype="int16")
-            onset = first_speech(pcm, self._ears.silero)
+            onset = self._ears.first_speech(pcm)
             if onset is not None:
                 break
         start = max(0, onset - samples(0.1))
@@ -191,10 +200,10 @@ class Stage:
         return _clipped(speech * gain), onset - start
 
 
-def hear(call: Call, ears: Ears, *, cancel: bool) -> list[Evidence]:
+def hear(call: Call, ears: Ears, *, cancel: bool) -> Sound:
     """What the ladder would be told of a call."""
     near = EchoCanceller().process(call.near, call.far) if cancel else call.near
-    return ears.hear(near, expected_echo(near, call.far))
+    return ears.listen(near, call.far)
 
 
 @dataclass
@@ -207,19 +216,23 @@ class Tally:
     barge_ins: int = 0
     passed: int = 0
 
-    def take(self, call: Call, evidence: list[Evidence], settings: OverlapSettings) -> None:
+    def take(self, call: Call, sound: Sound, ears: Ears, settings: OverlapSettings) -> None:
         """Judge a call."""
         self.minutes += sum(a.end - a.start for a in call.answers) / SAMPLE_RATE / 60
         for answer in call.answers:
-            stretch = [
-                piece
-                for piece in evidence
-                if answer.start <= piece.at_sample < answer.end + samples(1.0)
-            ]
-            cut = _cut_at(verdicts(stretch, settings, call.agent))
+            cut = taken_at(
+                decisions(
+                    sound,
+                    call.agent,
+                    ears,
+                    PolicySettings(overlap=settings),
+                    answer.start,
+                    answer.end + samples(1.0),
+                )
+            )
             self.answers += 1
-            end = answer.end if answer.barge_in is None else answer.barge_in
-            if cut is not None and (answer.barge_in is None or cut < end):
+            by_itself = answer.end + samples(1.0) if answer.barge_in is None else answer.barge_in
+            if cut is not None and cut < by_itself:
                 self.self_interruptions += 1
             elif answer.barge_in is not None:
                 self.barge_ins += 1
@@ -237,9 +250,10 @@ class Tally:
         }
 
 
-def _cut_at(reached: list[Overlap]) -> int | None:
-    cuts = [v.at_sample for v in reached if v.kind is OverlapKind.INTERRUPTION]
-    return cuts[0] if cuts else None
+def taken_at(made: Iterable[Decision]) -> int | None:
+    """When the floor was taken from the agent, or what was said over it was answered."""
+    takes = (DecisionKind.BARGE_IN, DecisionKind.COMMIT)
+    return next((decision.at_sample for decision in made if decision.kind in takes), None)
 
 
 def self_echo(folder: Path, minutes: float, ears: Ears, *, raw: bool) -> dict[str, Any]:
@@ -257,10 +271,10 @@ def self_echo(folder: Path, minutes: float, ears: Ears, *, raw: bool) -> dict[st
     while arms["shipped"].minutes < minutes:
         call = stage.call(number)
         cleaned = hear(call, ears, cancel=True)
-        arms["shipped"].take(call, cleaned, settings)
-        arms["canceller_alone"].take(call, cleaned, deaf)
+        arms["shipped"].take(call, cleaned, ears, settings)
+        arms["canceller_alone"].take(call, cleaned, ears, deaf)
         if raw:
-            arms["without_canceller"].take(call, hear(call, ears, cancel=False), settings)
+            arms["without_canceller"].take(call, hear(call, ears, cancel=False), ears, settings)
         print(call.name, {name: arm.report() for name, arm in arms.items()}, file=sys.stderr)
         number += 1
     return {name: tally.report() for name, tally in arms.items()}
@@ -269,16 +283,21 @@ def self_echo(folder: Path, minutes: float, ears: Ears, *, raw: bool) -> dict[st
 def recordings(folder: Path, ears: Ears) -> dict[str, Any]:
     """Far-end clips taken for the user, double-talk clips missed."""
     taken = {"farend_singletalk": [0, 0], "doubletalk": [0, 0]}
+    random = np.random.default_rng(0)
+    speaking = AgentFloor(0, is_speaking=True)
     for path in sorted((folder / "echo").glob("*.flac")):
         kind = next(kind for kind in taken if kind in path.stem)
         pcm, _ = soundfile.read(path, dtype="int16")
-        reached = verdicts(ears.hear(pcm), OverlapSettings(), lambda at: AgentSpeech())
-        taken[kind][0] += _cut_at(reached) is not None
+        far = np.rint(random.normal(0, AGENT_RMS, len(pcm))).astype(np.int16)
+        at = taken_at(decisions(ears.listen(pcm, far), lambda at: speaking, ears))
+        taken[kind][0] += at is not None
         taken[kind][1] += 1
-    far, double = taken["farend_singletalk"], taken["doubletalk"]
+        if (at is not None) == (kind == "farend_singletalk"):
+            print("wrong:", path.stem, at and round(seconds(at), 2), file=sys.stderr)
+    far_end, double = taken["farend_singletalk"], taken["doubletalk"]
     return {
-        "far_end_clips": far[1],
-        "far_end_taken_share": round(far[0] / max(1, far[1]), 4),
+        "far_end_clips": far_end[1],
+        "far_end_taken_share": round(far_end[0] / max(1, far_end[1]), 4),
         "double_talk_clips": double[1],
         "double_talk_missed_share": round(1 - double[0] / max(1, double[1]), 4),
     }
@@ -307,12 +326,13 @@ def _clipped(signal: npt.NDArray[np.float64]) -> Int16Array:
     return pcm
 
 
-def main(folder: Path, minutes: float, *, raw: bool, only_recordings: bool) -> dict[str, Any]:
+def main(folder: Path, minutes: float, *, raw: bool, only: str) -> dict[str, Any]:
     ears = Ears()
     report: dict[str, Any] = {"benchmark": "echo", "machine": describe()}
-    if not only_recordings:
+    if only != "recordings":
         report["self_echo"] = self_echo(folder, minutes, ears, raw=raw)
-    report["recordings"] = recordings(folder, ears)
+    if only != "self":
+        report["recordings"] = recordings(folder, ears)
     return report
 
 
@@ -321,9 +341,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--raw", action="store_true", help="also without the canceller")
-    parser.add_argument("--recordings", action="store_true", help="only the recordings")
+    parser.add_argument("--only", choices=("", "self", "recordings"), default="")
     parser.add_argument("--json", action="store_true", help="the only form there is")
     given = parser.parse_args()
-    print(
-        json.dumps(main(given.data, given.minutes, raw=given.raw, only_recordings=given.recordings))
-    )
+    print(json.dumps(main(given.data, given.minutes, raw=given.raw, only=given.only)))

@@ -23,7 +23,7 @@ from agent.audio.chunk import samples, to_float
 from agent.models.store import locate
 from agent.turns.hotwords import PHRASES, Hotword, Hotwords, HotwordSettings
 from benchmarks.machine import describe
-from benchmarks.overlap import VOICES, spoken
+from benchmarks.overlap_clips import VOICES, spoken
 
 WAKE_PHRASES = ("hey jarvis", "okay computer", "hello duplex")
 

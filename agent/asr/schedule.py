@@ -1,5 +1,9 @@
 """When a growing utterance is worth reading again. Pure."""
 
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
+
 
 class DecodeSchedule:
     """Counts speech and says at which sample a partial result is due. Pure.
@@ -8,15 +12,16 @@ class DecodeSchedule:
     mostly that.
     """
 
-    def __init__(self, first: int, every: int) -> None:
+    def __init__(self, first: Sequence[int], every: int) -> None:
         """Start an utterance.
 
         Args:
-            first: Speech before the first partial, in samples.
-            every: Speech between partials, in samples.
+            first: Speech before each of the first partials, in samples, ascending.
+            every: Speech between those that follow, in samples.
         """
         self._every = every
-        self._left = first
+        self._steps = deque(after - before for before, after in pairwise((0, *first)))
+        self._left = self._next_step()
 
     def until_due(self, offered: int) -> int:
         """How many of the `offered` speech samples to take before asking `advance`."""
@@ -31,5 +36,8 @@ class DecodeSchedule:
         self._left -= taken
         if self._left > 0:
             return False
-        self._left = self._every
+        self._left = self._next_step()
         return True
+
+    def _next_step(self) -> int:
+        return self._steps.popleft() if self._steps else self._every

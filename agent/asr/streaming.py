@@ -25,12 +25,13 @@ from agent.audio.chunk import Float32Array, Int16Array, samples, to_float
 class StreamingSettings:
     """How often to read, and how much."""
 
-    first_partial_s: float = 0.4
-    """Speech before the first reading. Earlier readings are guesses at half a word."""
+    first_partials_s: tuple[float, ...] = (0.3, 0.5, 0.7)
+    """Speech before each of the first readings. They tell a nod over the agent from an order, and
+    being short cost little; earlier ones are guesses at half a word (`benchmarks/overlap.py`)."""
 
     partial_every_s: float = 0.4
-    """Speech between readings. Each costs the processor 0.02 (tiny) to 0.03 (base) of the open
-    window's length."""
+    """Speech between the readings that follow. Each costs the processor 0.02 (tiny) to 0.03 (base)
+    of the open window's length."""
 
     window_s: float = 9.0
     """Open audio from which on the window is cut. Longer reads a little better, costs more."""
@@ -88,7 +89,8 @@ class StreamingMoonshine:
         self._start_sample = self._window_start = self._end_sample = start_sample
         self._chunks: list[Int16Array] = []
         self._schedule = DecodeSchedule(
-            samples(self._settings.first_partial_s), samples(self._settings.partial_every_s)
+            [samples(speech_s) for speech_s in self._settings.first_partials_s],
+            samples(self._settings.partial_every_s),
         )
         # Words before the window; the tokens of those of them that its audio still holds; and the
         # last reading of the window, without these.

@@ -38,8 +38,17 @@ _LOUD_RETURNS = 0.9
 and their level counts, not the silence between; a user who talks over the agent does so for a
 fraction of a second before it pauses, which is less than a tenth of what is remembered."""
 
-_LEAST_FRAMES = 25
-"""Frames of far-end speech before the measured return is believed: 0.2 s."""
+_LEAST_FRAMES = 125
+"""Frames of far-end speech before the measured return is believed: 1 s. The first of them say
+nothing, as the echo has yet to come."""
+
+_CORRELATED_FRAMES = 25
+"""Frames before the delay is believed: 0.2 s."""
+
+_JUDGED_FRAMES = 125
+"""The latest frames that are not yet taken for echo: 1 s, in which it is known whether they were
+somebody who speaks over the agent. At the beginning of an answer they would be most of what is
+remembered, and nobody can be louder than himself."""
 
 
 def level_dbfs(pcm: Int16Array) -> float:
@@ -77,7 +86,7 @@ class EchoLevel:
         """Begin without knowledge of the path.
 
         Args:
-            unknown_return_db: Return assumed until 0.2 s of the agent's speech were measured.
+            unknown_return_db: Return assumed until the agent has spoken for 2 s.
         """
         self._unknown = unknown_return_db
         lags = samples(_LONGEST_DELAY_S) // _FRAME
@@ -86,6 +95,7 @@ class EchoLevel:
         self._weight = 0.0
         self._means = np.zeros((2, lags + 1))
         self._products = np.zeros((3, lags + 1))
+        self._latest: deque[float] = deque()
         self._returns: deque[float] = deque(maxlen=_MEMORY_FRAMES)
         self._keep = 1.0 - 1.0 / (samples(_CORRELATION_S) / _FRAME)
 
@@ -118,7 +128,9 @@ class EchoLevel:
             delayed = float(self._far[-1 - lag])
             expected = max(expected, delayed)
             if delayed > _ACTIVE_DBFS:
-                self._returns.append(float(near_db) - delayed)
+                self._latest.append(float(near_db) - delayed)
+                if len(self._latest) > _JUDGED_FRAMES:
+                    self._returns.append(self._latest.popleft())
         return_db = self.return_db
         return EchoHop(
             at_sample=at_sample,
@@ -142,7 +154,7 @@ class EchoLevel:
         )
 
     def _lag(self) -> int:
-        if self._weight < _LEAST_FRAMES:
+        if self._weight < _CORRELATED_FRAMES:
             return 0
         far, near = self._means / self._weight
         far_2, cross, near_2 = self._products / self._weight

@@ -151,6 +151,13 @@ class OverlapSettings:
     clear: float = 0.6
     """Likewise for words to take it."""
 
+    steady_unknown: float = 0.95
+    """Likewise for words that are no louder than our echo, while it is not known what the agent
+    says: what a poor canceller leaves can be understood, and cannot be told from a user by that."""
+
+    unknown_s: float = 1.0
+    """Speech that they need besides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
@@ -250,8 +257,12 @@ class OverlapVerdict:
     def _is_clear(self) -> bool:
         """Whether a voice is heard so well that its words count."""
         settings = self._settings
-        least = settings.steady if self._is_echo_loud else settings.clear
-        return self._mean_posterior >= least
+        if not self._is_echo_loud:
+            return self._mean_posterior >= settings.clear
+        if self._agent.around:
+            return self._mean_posterior >= settings.steady
+        is_long = self._speech >= samples(settings.unknown_s)
+        return is_long and self._mean_posterior >= settings.steady_unknown
 
     @property
     def _is_over(self) -> bool:

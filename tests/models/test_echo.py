@@ -9,7 +9,7 @@ from agent.audio.echo import EchoCanceller
 from agent.turns.echo import level_dbfs
 from agent.turns.overlap import OverlapSettings
 from benchmarks.echo import ROOMS, Stage, Tally, echo_of, hear
-from benchmarks.overlap import Ears
+from benchmarks.ladder import Ears
 from tests.speech import spoken, write
 
 pytestmark = pytest.mark.model
@@ -65,7 +65,7 @@ def test_the_agent_does_not_interrupt_itself_and_a_person_does(stage):
     stage, ears = stage
     call = stage.call(3, answers=2)
     tally = Tally()
-    tally.take(call, hear(call, ears, cancel=True), OverlapSettings())
+    tally.take(call, hear(call, ears, cancel=True), ears, OverlapSettings())
     report = tally.report()
     assert report["answers"] == 2
     assert report["self_interruptions"] == 0

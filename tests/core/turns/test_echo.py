@@ -55,6 +55,14 @@ def test_an_echo_stays_below_its_prediction_and_a_voice_does_not():
     assert sum(hop.near_dbfs > hop.echo_dbfs + 6 for hop in talk) >= 10
 
 
+def test_who_speaks_over_the_beginning_of_an_answer_is_not_taken_for_its_echo():
+    far = speechlike(3.5, 1)
+    near = delayed(far, 0.1, -30)
+    near[-RATE:] = speechlike(1.0, 2)
+    talk = follow(EchoLevel(), near, far)[-31:]
+    assert sum(hop.near_dbfs > hop.echo_dbfs + 6 for hop in talk) >= 20
+
+
 def test_a_silent_agent_leaves_no_echo():
     near = speechlike(2.0, 3)
     hops = follow(EchoLevel(), near, np.zeros_like(near))

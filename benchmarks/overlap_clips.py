@@ -1,0 +1,284 @@
+"""The sounds that `benchmarks.overlap` puts over the agent, and what each of them is.
+
+Interruptions are spoken orders of real people; nods are synthesised; noises are synthesised coughs,
+keys and knocks, and the desktop sounds of Debian's sound-theme-freedesktop where apt can fetch
+them; echoes are the agent's own words, faint, as a poor canceller leaves them.
+
+Three sets that share no speaker's recording, no voice and, for the third, no nod:
+
+* tuned: numbers in `agent.turns.overlap` were chosen on it
+* judged: rules were changed after it was seen, numbers were not
+* fresh: nothing was changed after it was seen
+"""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import soundfile
+
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
+from agent.audio.resample import resample
+from agent.tts.kokoro import KokoroVoice
+from agent.tts.speech import Voice
+from agent.tts.student import StudentVoice
+from benchmarks.ladder import Ears
+
+LEAD_S, CLIP_S = 0.6, 2.6
+"""Room tone before the user's speech, and the whole of a clip."""
+
+SPEEDS = (0.9, 1.1, 1.3)
+SNRS_DB = (0.0, 10.0, 20.0)
+
+VOICES = ("af_bella", "af_nicole", "am_michael", "am_fenrir")
+
+_NODS = (
+    "Yeah.", "Mm-hmm.", "Uh-huh.", "Okay.", "Right.", "I see.", "Sure.", "Oh, really?", "Got it.",
+    "Mhm.", "Oh.", "Of course.", "Yes.", "Makes sense.", "Exactly.", "Great.",
+)  # fmt: skip
+
+_OTHER_NODS = (
+    "Yep.", "Ah, okay.", "All right.", "Good.", "I know.", "Hmm.", "Yeah, yeah.", "That's right.",
+    "Oh wow.", "True.", "Fine.", "Uh-huh, yeah.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Who speaks in a set.
+
+    Attributes:
+        orders: Share of the recordings, by the hash of their name in quarters.
+        voices: That nod.
+        nods: What they say.
+        answer: What the agent says, in the clips where it hears itself.
+        seed: Of the synthesised noises.
+    """
+
+    orders: tuple[int, ...]
+    voices: tuple[str, ...]
+    nods: tuple[str, ...]
+    answer: str
+    seed: int
+
+
+ANSWER = (
+    "the museum was built in nineteen twelve by an architect from Vienna whose name nobody "
+    "remembers and it has been closed for repairs since the spring of last year"
+)
+
+SETS = {
+    "tuned": Set((0, 2), ("af_bella", "am_fenrir"), _NODS, ANSWER, 1000),
+    "judged": Set((1,), ("af_nicole", "am_michael"), _NODS, ANSWER, 2000),
+    "fresh": Set(
+        (3,),
+        ("am_puck", "bf_emma", "bm_fable", "bm_george"),
+        _OTHER_NODS,
+        "the ferry to the island leaves at ten past eight from the northern harbour and it takes "
+        "about forty minutes unless the sea is rough so please bring a warm coat and some water",
+        3000,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One overlap as the microphone hears it.
+
+    Attributes:
+        name: Unique.
+        kind: interruption, backchannel, noise or echo.
+        onset: Of the user's sound; 0 where there is none.
+        pcm: Mono, shape (n,), int16, 16 kHz.
+        said: What the agent has said by the middle of the clip, and what it goes on to say.
+        far: What our loudspeaker plays meanwhile, same shape; None where it is not heard at all.
+    """
+
+    name: str
+    kind: str
+    onset: int
+    pcm: Int16Array
+    said: tuple[str, str]
+    far: Int16Array | None = None
+
+
+def clips_of(folder: Path, name: str, orders: int, ears: Ears) -> list[Clip]:
+    """The clips of a set: `orders` interruptions, and as many sounds that are none."""
+    chosen = SETS[name]
+    interruptions = list(_interruptions(folder, chosen, orders, ears))
+    count = len(interruptions)
+    return [
+        *interruptions,
+        *_backchannels(chosen, count // 2, ears),
+        *_noises(chosen, count // 4),
+        *_echoes(chosen, count // 4),
+    ]
+
+
+def _quarter(name: str) -> int:
+    return hashlib.sha256(name.encode()).digest()[0] % 4
+
+
+def _talk(chosen: Set) -> tuple[str, str]:
+    words = chosen.answer.split()
+    return " ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])
+
+
+def _interruptions(folder: Path, chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
+    """Spoken orders from their first word on, in pink noise at one of three levels."""
+    paths = sorted((folder / "commands").glob("*.flac"))
+    mine = [path for path in paths if _quarter(path.stem) in chosen.orders]
+    for number, path in enumerate(mine[:count]):
+        pcm, _ = soundfile.read(path, dtype="int16")
+        onset = ears.first_speech(pcm)
+        if onset is None:
+            continue
+        start = max(0, onset - samples(LEAD_S))
+        speech = pcm[start : start + samples(CLIP_S)]
+        snr = SNRS_DB[number % len(SNRS_DB)]
+        yield Clip(
+            f"{path.stem}/{snr:g} dB", "interruption", onset - start,
+            _noisy(speech, snr, path.stem), _talk(chosen),
+        )  # fmt: skip
+
+
+def _backchannels(chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
+    """Short words of listeners in several voices."""
+    every = list(product(chosen.voices, chosen.nods, SPEEDS))
+    for number in np.linspace(0, len(every) - 1, min(count, len(every))).astype(int):
+        name, text, speed = every[number]
+        word = spoken(name, text)
+        # Faster and higher, slower and lower: another speaker, near enough.
+        word = resample(word, round(SAMPLE_RATE * speed), SAMPLE_RATE)
+        snr = SNRS_DB[number % len(SNRS_DB)]
+        pcm = np.zeros(samples(CLIP_S), np.int16)
+        at = samples(LEAD_S)
+        pcm[at : at + len(word)] = word[: len(pcm) - at]
+        label = f"{name}/{text}/{speed}/{snr:g} dB"
+        onset = ears.first_speech(pcm)
+        yield Clip(label, "backchannel", onset or at, _noisy(pcm, snr, label), _talk(chosen))
+
+
+def _noises(chosen: Set, count: int) -> Iterator[Clip]:
+    """Coughs, keys, knocks and desktop sounds."""
+    made = list(_made_noises(count - count // 4, chosen.seed))
+    quarter = list(SETS.values()).index(chosen)
+    desktop = [item for item in _desktop_sounds() if _quarter(item[0]) == quarter]
+    for number, (name, sound) in enumerate((*made, *desktop[: count // 4])):
+        pcm = np.zeros(samples(CLIP_S), np.int16)
+        at = samples(LEAD_S)
+        part = sound[: len(pcm) - at]
+        pcm[at : at + len(part)] = part
+        snr = SNRS_DB[number % len(SNRS_DB)]
+        yield Clip(f"{name}/{snr:g} dB", "noise", at, _noisy(pcm, snr, name), _talk(chosen))
+
+
+def _echoes(chosen: Set, count: int) -> Iterator[Clip]:
+    """The agent's own words, faint, as a poor canceller leaves them."""
+    words = spoken("student", chosen.answer + ".")
+    for number in range(count):
+        level_db = (-30.0, -20.0, -10.0)[number % 3]
+        begin = (number * samples(0.37)) % max(1, len(words) - samples(CLIP_S))
+        far = words[begin : begin + samples(CLIP_S)]
+        faint = (far * 10 ** (level_db / 20)).astype(np.int16)
+        yield Clip(
+            f"echo/{number}/{level_db:g} dB", "echo", 0,
+            _noisy(faint, 20.0, str(number)), _talk(chosen), far,
+        )  # fmt: skip
+
+
+def _noisy(pcm: Int16Array, snr_db: float, name: str) -> Int16Array:
+    """With pink noise, `snr_db` below the level of the clip's loudest half second."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    random = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(random.normal(0, 1, len(pcm)))
+    spectrum /= np.sqrt(np.arange(len(spectrum)) + 10.0)
+    noise = np.fft.irfft(spectrum, len(pcm))
+    block = samples(0.5)
+    levels = [
+        float(np.mean(pcm[at : at + block].astype(np.float64) ** 2))
+        for at in range(0, max(1, len(pcm) - block), block // 2)
+    ]
+    power = max(max(levels), 1.0) / 10 ** (snr_db / 10)
+    noise *= np.sqrt(power / max(float(np.mean(noise**2)), 1e-12))
+    mixed: Int16Array = np.clip(np.rint(pcm + noise), -32768, 32767).astype(np.int16)
+    return mixed
+
+
+def spoken(voice: str, text: str) -> Int16Array:
+    """What a voice says, from a cache: synthesis is the slowest part of making the clips."""
+    folder = platformdirs.user_cache_path("duplex-benchmarks") / "overlap"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (hashlib.sha256(f"{voice}/{text}".encode()).hexdigest()[:24] + ".npy")
+    if not path.is_file():
+        if voice not in _voices:
+            _voices[voice] = StudentVoice() if voice == "student" else KokoroVoice(voice=voice)
+        speaker = _voices[voice]
+        parts = list(speaker.speak(text))
+        pcm = np.concatenate([part.pcm for part in parts])
+        np.save(path, resample(pcm, parts[0].sample_rate, SAMPLE_RATE))
+    saved: Int16Array = np.load(path)
+    loud = np.flatnonzero(np.abs(saved) > 300)
+    return saved[loud[0] : loud[-1] + 1] if len(loud) else saved
+
+
+_voices: dict[str, Voice] = {}
+
+
+def _made_noises(count: int, seed: int) -> Iterator[tuple[str, Int16Array]]:
+    """Coughs (a burst of breath through a throat, sometimes twice), clicks and knocks."""
+    for number in range(count):
+        random = np.random.default_rng(seed + number)
+        kind = ("cough", "keys", "knock")[number % 3]
+        signal = np.zeros(samples(1.0))
+        if kind == "cough":
+            for burst in range(random.integers(1, 3)):
+                size = samples(random.uniform(0.15, 0.3))
+                breath = random.normal(0, 1, size) * np.exp(-np.arange(size) / (0.3 * size))
+                for resonance_hz in random.uniform((500, 1300, 2400), (900, 1900, 3400)):
+                    phase = 2 * np.pi * resonance_hz * np.arange(160) / SAMPLE_RATE
+                    breath = breath + np.convolve(
+                        breath, np.sin(phase) * np.exp(-np.arange(160) / 40), "same"
+                    )
+                at = burst * samples(0.35)
+                signal[at : at + size] += breath / np.abs(breath).max()
+        elif kind == "keys":
+            for at in random.integers(0, len(signal) - 400, 8):
+                signal[at : at + 200] += random.normal(0, 1, 200) * np.exp(-np.arange(200) / 25)
+        else:
+            for at in (0, samples(0.2), samples(0.4)):
+                tone = np.sin(2 * np.pi * random.uniform(90, 240) * np.arange(1600) / SAMPLE_RATE)
+                signal[at : at + 1600] += tone * np.exp(-np.arange(1600) / 300)
+        level = random.uniform(4000, 20000)
+        yield f"{kind}/{number}", (signal / np.abs(signal).max() * level).astype(np.int16)
+
+
+def _desktop_sounds() -> list[tuple[str, Int16Array]]:
+    """Real recorded and designed sounds: a bell, a camera, a plug; empty where apt cannot."""
+    folder = platformdirs.user_cache_path("duplex-benchmarks") / "desktop-sounds"
+    if not folder.is_dir():
+        if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+            return []
+        partial = folder.with_name("desktop-sounds-partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        command = ["apt-get", "download", "-q", "sound-theme-freedesktop"]
+        if subprocess.run(command, cwd=partial, capture_output=True, check=False).returncode:
+            return []
+        for package in partial.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", str(package), str(partial)], check=True)
+        partial.rename(folder)
+    found = []
+    for path in sorted(folder.rglob("*.oga")):
+        # These speak: "front left".
+        if path.is_symlink() or path.stem.startswith("audio-channel"):
+            continue
+        signal, rate = soundfile.read(path, dtype="int16", always_2d=True)
+        found.append((path.stem, resample(signal[:, 0].copy(), rate, SAMPLE_RATE)))
+    return found
