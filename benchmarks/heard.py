@@ -294,17 +294,19 @@ def _find(packet: Int16Array, pcm: Int16Array, start: int) -> int | None:
 
 
 def cut_often(cuts: int, seed: int, voice: Voice) -> dict[str, Any]:
-    """Cut so many answers of each kind of client."""
+    """Cut so many answers, half of them with each kind of client."""
     kept = KeptVoice(voice)
     found = {}
     for name, reports in {"reporting": True, "estimated": False}.items():
         tally = Tally()
         number = 0
-        while tally.cuts < cuts:
+        while tally.cuts < cuts // 2:
             loop = VirtualLoop()
             with loop.virtual():
                 loop.run_until_complete(
-                    _one_call(kept, random.Random(f"{seed}/{name}/{number}"), reports, cuts, tally)
+                    _one_call(
+                        kept, random.Random(f"{seed}/{name}/{number}"), reports, cuts // 2, tally
+                    )
                 )
             loop.close()
             number += 1
@@ -322,7 +324,7 @@ async def _one_call(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cuts", type=int, default=500, help="with each kind of client")
+    parser.add_argument("--cuts", type=int, default=500, help="half with each kind of client")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="the only form there is")
     given = parser.parse_args()

@@ -109,7 +109,9 @@ class FusedPolicy:
                 self._turn.request_end(is_open=self._floor is Floor.USER)
                 return []
             case TurnLost():
-                return self._signal(Signal.AGENT_OFF, "nothing was left to answer")
+                # What the agent is saying is another answer.
+                reason = "nothing was left to answer"
+                return [] if self._agent.is_speaking else self._agent_off(reason)
 
     def _on_hop(self, hop: SpeechProbability) -> list[Decision]:
         sound = self._hearing.hop(hop)
@@ -155,10 +157,11 @@ class FusedPolicy:
             if self._floor is Floor.PAUSED:
                 self._over_agent.begin(self._turn.start, agent)
             return decisions
-        if not was_speaking:
-            return []
+        return self._agent_off("the agent has finished") if was_speaking else []
+
+    def _agent_off(self, reason: str) -> list[Decision]:
         overlap = self._over_agent.end()
-        decisions = self._signal(Signal.AGENT_OFF, "the agent has finished")
+        decisions = self._signal(Signal.AGENT_OFF, reason)
         if overlap and self._floor is Floor.OPEN:
             # It had been left the floor, and what was said over it goes on behind its last word.
             if self.user_is_speaking:
@@ -217,7 +220,7 @@ class FusedPolicy:
         if self._floor is Floor.WAITING:
             return self._signal(Signal.GO_ON, "has waited long")
         if self._floor is Floor.AGENT and not self._agent.is_speaking:
-            return self._signal(Signal.AGENT_OFF, "has nothing to say")
+            return self._agent_off("has nothing to say")
         return []
 
     def _expect(self) -> None:

@@ -191,7 +191,8 @@ class UserTurn:
             case HotwordAction.WAIT if hotword.first_word == 0:
                 return [drop(reason)]
             case HotwordAction.WAIT:
-                self._kept_open_until = self._hearing.now + samples(self._settings.wait_s)
+                kept = samples(self._settings.wait_s)
+                self._kept_open_until = self._hearing.silent_since + kept
             case HotwordAction.REPEAT:
                 return [Step(reason, Signal.ENDED, DecisionKind.REPEAT, closes=True)]
             case HotwordAction.DONE:

@@ -1,84 +1,12 @@
-import random
-from itertools import pairwise
-
-import pytest
-
-from agent.asr.hypothesis import Hypothesis, Word
-from agent.turns.ending import EndOfTurn
 from agent.turns.events import (
-    AgentFloor,
     DecisionKind,
     EndRequested,
     Expectation,
-    Heard,
-    Prosody,
-    SpeechProbability,
     TurnLost,
 )
 from agent.turns.floor import TABLE, Floor, Signal
 from agent.turns.hotwords import HotwordSettings
-from agent.turns.policy import FusedPolicy
-from agent.turns.policy_settings import PolicySettings
-from tests.weights import KNOWN
-
-HOP, RATE = 512, 16_000
-
-
-class Talk:
-    """Drives a policy hop by hop; words are spread evenly over the speech they are heard in."""
-
-    def __init__(self, **settings):
-        self.policy = FusedPolicy(PolicySettings(**settings), EndOfTurn(KNOWN))
-        self.at = 0
-        self.utterance = 1
-        self.began = 0
-        self.decisions = []
-
-    def hops(self, probability, duration_s):
-        for _ in range(round(duration_s * RATE / HOP)):
-            self.at += HOP
-            self.tell(SpeechProbability(self.at, probability, level_dbfs=-20.0))
-        return self
-
-    def speech(self, duration_s):
-        if self.policy.floor is not Floor.USER:
-            self.began = self.at
-        return self.hops(0.95, duration_s)
-
-    def silence(self, duration_s):
-        return self.hops(0.02, duration_s)
-
-    def hears(self, text, until=None):
-        texts = text.split()
-        end = self.policy._hearing.silent_since or self.at
-        step = (end - self.began) // max(len(texts), 1)
-        words = tuple(
-            Word(word, self.began + i * step, self.began + (i + 1) * step, 0.9)
-            for i, word in enumerate(texts)
-        )
-        hypothesis = Hypothesis(self.utterance, text, words, False, self.began, until or self.at)
-        return self.tell(Heard(self.at, hypothesis))
-
-    def sounds(self, probability):
-        return self.tell(Prosody(self.at, probability))
-
-    def agent(self, is_speaking, said="", unsaid=""):
-        return self.tell(AgentFloor(self.at, is_speaking, said, unsaid))
-
-    def tell(self, evidence):
-        for decision in self.policy.push(evidence):
-            self.decisions.append(decision)
-            if decision.kind.name in ("COMMIT", "HOLD", "BACKCHANNEL", "REPEAT"):
-                self.utterance += 1
-        return self
-
-    def kinds(self):
-        return [decision.kind.name for decision in self.decisions]
-
-    def waited(self, kind):
-        decision = next(d for d in self.decisions if d.kind is DecisionKind[kind])
-        return (decision.at_sample - decision.speech_end_sample) / RATE
-
+from tests.core.turns.talk import RATE, Talk
 
 # The end of a turn.
 
@@ -331,47 +259,3 @@ def test_the_floor_has_a_rule_for_everything():
 def test_an_agent_that_never_speaks_loses_the_floor():
     talk = Talk().speech(1).silence(0.13).hears("What time is it?").sounds(0.95).silence(40)
     assert talk.policy.floor is Floor.OPEN
-
-
-def test_in_any_order_of_events_every_turn_is_answered_or_dropped_within_five_seconds():
-    for seed in range(300):
-        _fuzz(random.Random(seed))
-
-
-@pytest.mark.slow
-def test_in_ten_thousand_orders():
-    for seed in range(10_000):
-        _fuzz(random.Random(seed))
-
-
-def _fuzz(chance):
-    talk = Talk(speculate=chance.random() < 0.8)
-    texts = ["", "yes.", "I want a", "no", "wait", "stop.", "go on", "um", "say that again.", "mm"]
-    moves = {
-        "hops": lambda: talk.hops(chance.random(), chance.uniform(0.03, 0.6)),
-        "speech": lambda: talk.speech(chance.uniform(0.1, 1.0)),
-        "silence": lambda: talk.silence(chance.uniform(0.1, 1.0)),  # also a mute
-        "hears": lambda: talk.hears(chance.choice(texts)),
-        "stale": lambda: talk.tell(
-            Heard(talk.at, Hypothesis(max(talk.utterance - 1, 1), "old", (), False, 0, talk.at))
-        ),
-        "sounds": lambda: talk.sounds(chance.random()),
-        "agent on": lambda: talk.agent(True, "so far", "and more"),
-        "agent off": lambda: talk.agent(False),
-        "lost": lambda: talk.tell(TurnLost(talk.at)),
-        "expect": lambda: talk.tell(
-            Expectation(talk.at, chance.choice(["short", "continuous", None]), chance.randint(1, 9))
-        ),
-    }
-    for _ in range(chance.randint(1, 20)):
-        moves[chance.choice(list(moves))]()
-    talk.silence(5.2)
-    # Whatever it was, nobody is left in the middle of a turn, or the agent on a held breath.
-    assert talk.policy.floor in (Floor.OPEN, Floor.AGENT, Floor.WAITING)
-    silent_from = len(talk.decisions)
-    talk.silence(0.5)
-    assert talk.decisions[silent_from:] == []
-    # A SPECULATE is settled before another turn's begins.
-    closing = {"COMMIT", "HOLD", "BACKCHANNEL", "REPEAT", "RESUME", "BARGE_IN", "SPECULATE"}
-    kinds = [kind for kind in talk.kinds() if kind in closing]
-    assert all(b in closing for a, b in pairwise(kinds) if a == "SPECULATE")
