@@ -47,9 +47,9 @@ from agent.tts.student import StudentVoice
 from agent.turns.events import Decision, DecisionKind
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
-from benchmarks.echo import ANSWERS
 from benchmarks.machine import describe
 from benchmarks.overhead import InstantPosterior, InstantProsody, InstantRecogniser
+from benchmarks.self_echo import ANSWERS
 
 RATE = 24_000
 CUTS_IN_A_SESSION = 10

@@ -8,7 +8,8 @@ on the same audio costs nothing.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from agent.asr.greedy import Stop
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.asr.moonshine import Moonshine, Transcript
 from agent.asr.streaming import StreamingMoonshine, StreamingSettings
-from agent.audio.chunk import SAMPLE_RATE, Float32Array, Int16Array, samples
+from agent.audio.chunk import SAMPLE_RATE, Float32Array, Int16Array, PcmChunk, samples
+from agent.audio.ring import PreRoll
 from agent.models.store import locate
 from agent.turns.echo import SILENT_DBFS, EchoLevel, level_dbfs
 from agent.turns.events import AgentFloor, Decision, DecisionKind, Heard, SpeechProbability
@@ -33,8 +35,8 @@ RECOGNITION_S = 0.12
 """Assumed from the audio a reading covers to its words, as in `benchmarks.turns`."""
 
 PRE_ROLL = samples(0.36)
-ABANDONED = samples(1.0)
-"""Silence that closes the recogniser's gate on what was never decided."""
+ABANDONED, UNCONFIRMED = samples(1.0), samples(2.0)
+"""Silence, or sound, that closes the recogniser's gate on what was never confirmed as speech."""
 
 _CLOSING = {
     DecisionKind.COMMIT,
@@ -90,59 +92,63 @@ class Ears:
         return None
 
 
+class Ladder:
+    """One call's recogniser and policy. Told hops in order; asked what is decided on them."""
+
+    def __init__(self, ears: Ears, settings: PolicySettings | None = None) -> None:
+        self._policy = FusedPolicy(settings)
+        self._gate = _Gate(StreamingMoonshine(ears.moonshine, ears.partials))
+        self._told: AgentFloor | None = None
+        self._waiting: deque[tuple[int, Hypothesis]] = deque()
+
+    def push(self, pcm: Int16Array, hop: SpeechProbability, agent: AgentFloor) -> list[Decision]:
+        """Take one hop.
+
+        Args:
+            pcm: Its samples.
+            hop: What the speech detector makes of them.
+            agent: How far the agent's response has come.
+        """
+        made: list[Decision] = []
+        told = self._told
+        if told is None or (agent.is_speaking, agent.said) != (told.is_speaking, told.said):
+            self._told = agent
+            made += self._policy.push(agent)
+        while self._waiting and self._waiting[0][0] <= hop.at_sample:
+            made += self._policy.push(Heard(*self._waiting.popleft()))
+        made += self._policy.push(hop)
+        for hypothesis in self._gate.push(pcm, hop.at_sample, hop.probability):
+            self._waiting.append((hop.at_sample + samples(RECOGNITION_S), hypothesis))
+        if any(decision.kind in _CLOSING for decision in made):
+            self._gate.end()
+        return made
+
+
 def decisions(
     sound: Sound,
-    agent: Callable[[int], AgentFloor],
+    agent: AgentFloor,
     ears: Ears,
     settings: PolicySettings | None = None,
-    start: int = 0,
-    end: int | None = None,
 ) -> Iterator[Decision]:
-    """Everything the policy decides on what is heard.
-
-    Args:
-        sound: What is heard.
-        agent: How far the agent's response has come at a sample.
-        ears: Recognise it.
-        settings: Of the policy.
-        start: From where on.
-        end: Up to where; None for all.
-    """
-    policy = FusedPolicy(settings)
-    gate = _Gate(StreamingMoonshine(ears.moonshine, ears.partials), sound.pcm)
-    told: AgentFloor | None = None
-    waiting: list[tuple[int, Hypothesis]] = []
+    """Everything that is decided on a recording while the agent does the same throughout."""
+    ladder = Ladder(ears, settings)
     for hop in sound.hops:
-        at = hop.at_sample
-        if at <= start or (end is not None and at > end):
-            continue
-        made: list[Decision] = []
-        floor = agent(at)
-        if told is None or (floor.is_speaking, floor.said) != (told.is_speaking, told.said):
-            told = floor
-            made += policy.push(floor)
-        while waiting and waiting[0][0] <= at:
-            known, hypothesis = waiting.pop(0)
-            made += policy.push(Heard(known, hypothesis))
-        made += policy.push(hop)
-        for hypothesis in gate.push(at, hop.probability):
-            waiting.append((at + samples(RECOGNITION_S), hypothesis))
-        if any(decision.kind in _CLOSING for decision in made):
-            gate.end(at)
-        yield from made
+        yield from ladder.push(sound.pcm[hop.at_sample - HOP : hop.at_sample], hop, agent)
 
 
 class _Gate:
     """Opens and closes the recogniser as `agent.processors.recognition` does, without threads."""
 
-    def __init__(self, recogniser: StreamingMoonshine, pcm: Int16Array) -> None:
+    def __init__(self, recogniser: StreamingMoonshine) -> None:
         self._recogniser = recogniser
-        self._pcm = pcm
+        self._ring = PreRoll(PRE_ROLL)
         readings = READINGS[Profile.SHORT]
         self._least = readings.gate
         self._noticed = Endpointer(readings.prefetch, SAMPLE_RATE, HOP)
         self._confirmed = Endpointer(readings.confirmation, SAMPLE_RATE, HOP)
         self._is_open = False
+        self._is_confirmed = False
+        self._opened_at = 0
         self._is_pausing = True
         self._was_speech = False
         self._utterance = 0
@@ -151,16 +157,17 @@ class _Gate:
     def _is_speech(self) -> bool:
         return self._noticed.is_speech or self._confirmed.is_speech
 
-    def push(self, at: int, probability: float) -> Iterator[Hypothesis]:
+    def push(self, pcm: Int16Array, at: int, probability: float) -> Iterator[Hypothesis]:
         """Take the hop that ends at `at`; give what is recognised."""
+        self._ring.push(PcmChunk(pcm, at - len(pcm)))
         noticed = self._noticed.push(probability, at)
         confirmed = self._confirmed.push(probability, at)
         if not self._is_open:
             if isinstance(noticed, SpeechStarted) or isinstance(confirmed, SpeechStarted):
-                self._open(at)
+                self._open()
             return
         is_speech = self._is_speech
-        partial = self._recogniser.push(self._pcm[at - HOP : at], is_speech)
+        partial = self._recogniser.push(pcm, is_speech)
         if partial:
             yield partial
         if probability >= self._least:
@@ -171,22 +178,25 @@ class _Gate:
         if self._was_speech and not is_speech:
             yield self._recogniser.settle()
         self._was_speech = is_speech
-        if not is_speech and at - self._noticed.last_speech_end > ABANDONED:
+        self._is_confirmed |= self._confirmed.is_speech
+        silent = at - self._noticed.last_speech_end
+        if not self._is_confirmed and (silent > ABANDONED or at - self._opened_at > UNCONFIRMED):
             self._is_open = False
 
-    def end(self, at: int) -> None:
+    def end(self) -> None:
         """The utterance is decided; what is being said now begins the next."""
         if self._is_open:
             self._is_open = False
             if self._is_speech:
-                self._open(at)
+                self._open()
 
-    def _open(self, at: int) -> None:
+    def _open(self) -> None:
         self._is_open, self._is_pausing, self._was_speech = True, True, False
         self._utterance += 1
-        start = max(0, at - PRE_ROLL)
-        self._recogniser.start(self._utterance, start)
-        self._recogniser.push(self._pcm[start:at], is_speech=False)
+        pre_roll = self._ring.since(self._ring.end_sample - PRE_ROLL)
+        self._opened_at, self._is_confirmed = pre_roll.start_sample, self._confirmed.is_speech
+        self._recogniser.start(self._utterance, pre_roll.start_sample)
+        self._recogniser.push(pre_roll.pcm, is_speech=False)
 
 
 class Remembered:

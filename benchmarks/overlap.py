@@ -58,7 +58,7 @@ def outcome(clip: Clip, sound: Sound, ears: Ears, settings: OverlapSettings) -> 
     said, unsaid = clip.said
     made: list[Decision] = []
     speaking = AgentFloor(0, is_speaking=True, said=said, unsaid=unsaid)
-    for decision in decisions(sound, lambda at: speaking, ears, PolicySettings(overlap=settings)):
+    for decision in decisions(sound, speaking, ears, PolicySettings(overlap=settings)):
         made.append(decision)
         if decision.kind is DecisionKind.BARGE_IN:
             break

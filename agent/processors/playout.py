@@ -44,7 +44,7 @@ from agent.settings import PlayoutSettings
 from agent.tts.speech import Speech
 from agent.turns.events import DecisionKind
 
-_DUCKED = 0.3
+DUCKED = 0.3
 """Gain while something that may be speech is heard over the agent: 10 dB down, still followed."""
 
 _REPORT_LATE_S = 1.0
@@ -180,7 +180,7 @@ class Playout(FrameProcessor):
     def _yield_or_go_on(self, kind: DecisionKind) -> None:
         match kind:
             case DecisionKind.DUCK:
-                self._buffer.duck(_DUCKED)
+                self._buffer.duck(DUCKED)
             case DecisionKind.PAUSE:
                 self._buffer.pause()
             case DecisionKind.RESUME | DecisionKind.BACKCHANNEL:

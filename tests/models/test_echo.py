@@ -8,8 +8,9 @@ from agent.audio.chunk import SAMPLE_RATE
 from agent.audio.echo import EchoCanceller
 from agent.turns.echo import level_dbfs
 from agent.turns.overlap import OverlapSettings
-from benchmarks.echo import ROOMS, Stage, Tally, echo_of, hear
+from agent.vad.silero import HOP
 from benchmarks.ladder import Ears
+from benchmarks.self_echo import ROOMS, Call, Cast, Room, Scene, Tally, clipped
 from tests.speech import spoken, write
 
 pytestmark = pytest.mark.model
@@ -30,8 +31,10 @@ def person():
 
 
 def through(room, far, return_db, delay_s):
-    echo = echo_of(far, ROOMS[room], return_db, delay_s, seed=1)
-    return (echo + np.random.default_rng(0).normal(0, 8, len(far))).astype(np.int16)
+    echo = Room(ROOMS[room], return_db, delay_s, seed=1)
+    whole = np.concatenate([far, np.zeros(-len(far) % HOP, np.int16)])
+    back = np.concatenate([echo.push(hop) for hop in whole.reshape(-1, HOP)])[: len(far)]
+    return clipped(back + np.random.default_rng(0).normal(0, 8, len(far)))
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -54,19 +57,17 @@ def test_a_person_is_left_in(agent_voice, person):
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory, person):
+def cast(tmp_path_factory, person):
     path = write(tmp_path_factory.mktemp("people") / "person.wav", person)
     assert soundfile.info(path).samplerate == SAMPLE_RATE
     ears = Ears()
-    return Stage([path], ears), ears
+    return Cast([path], ears), ears
 
 
-def test_the_agent_does_not_interrupt_itself_and_a_person_does(stage):
-    stage, ears = stage
-    call = stage.call(3, answers=2)
+def test_the_agent_does_not_interrupt_itself_and_a_person_does(cast):
+    cast, ears = cast
     tally = Tally()
-    tally.take(call, hear(call, ears, cancel=True), ears, OverlapSettings())
-    report = tally.report()
-    assert report["answers"] == 2
-    assert report["self_interruptions"] == 0
-    assert report["barge_ins_passed_share"] == 1.0
+    Call(Scene(3, answers=2), cast, ears, OverlapSettings()).run(tally)
+    assert tally.notes == []
+    assert (tally.answers, tally.self_interruptions) == (2, 0)
+    assert tally.barge_ins == tally.passed == 1
