@@ -1,6 +1,7 @@
 """Greedy transducer decoding: what the encoder heard becomes tokens, on whichever device can."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from nemo.collections.asr.parts.utils.rnnt_utils import Hypothesis
 
 from agent.parakeet.engine import OutOfMemoryError
 from agent.parakeet.nemo.device import guarded
+from agent.parakeet.nemo.hints import Hints, HintTrees
 from agent.parakeet.nemo.words import Tokens
 
 CPU = torch.device("cpu")
@@ -24,14 +26,16 @@ class Decoded(NamedTuple):
 class GreedyDecoder:
     """The model's token loop: prediction network and joint, RNNT or TDT."""
 
-    def __init__(self, model: Any, device: torch.device) -> None:
+    def __init__(self, model: Any, device: torch.device, hint_weight: float = 0.0) -> None:
         """Take over the model's decoder.
 
         Args:
             model: As `checkpoint.prepare` leaves it, on the encoder's device.
             device: Where the loop should run.
+            hint_weight: See `HintTrees`.
         """
         self._model = model
+        self._trees = HintTrees(model, hint_weight)
         self.device = device
         self._place(device)
 
@@ -63,27 +67,59 @@ class GreedyDecoder:
         encoded: torch.Tensor,
         lengths: torch.Tensor,
         states: Sequence[Any] | None = None,
+        hints: Sequence[Hints] = (),
     ) -> list[Decoded]:
-        """Decode a batch.
+        """Decode a batch; those with names to expect in a pass of their own.
 
         Args:
             encoded: Shape (batch, features, frames), on any device.
             lengths: Shape (batch,): frames that count.
             states: What `Decoded.state` gave for the chunk before; None for a first chunk.
+            hints: Names to expect in each; none at all where it is empty. Within one stream they
+                stay the same.
 
         Raises:
             OutOfMemoryError: No room.
             DeviceLostError: The device is broken.
         """
-        return guarded(self.device, lambda: self._decode(encoded, lengths, states))
+        rows = range(len(lengths))
+        known = [row for row in rows if hints and self._trees.matter(hints[row])]
+        if not known:
+            return guarded(self.device, lambda: self._decode(encoded, lengths, states))
+        found: dict[int, Decoded] = {}
+        for group in (known, [row for row in rows if row not in known]):
+            if group:
+                earlier = [states[row] for row in group] if states else None
+                wanted = [hints[row] for row in group] if group is known else []
+                decoded = self._pass(encoded[group], lengths[group], earlier, wanted)
+                found |= zip(group, decoded, strict=True)
+        return [found[row] for row in rows]
+
+    def _pass(
+        self,
+        encoded: torch.Tensor,
+        lengths: torch.Tensor,
+        states: Sequence[Any] | None,
+        hints: Sequence[Hints],
+    ) -> list[Decoded]:
+        if not hints:
+            return guarded(self.device, lambda: self._decode(encoded, lengths, states))
+        with self._trees.growing(hints) as requests:
+            return guarded(self.device, lambda: self._decode(encoded, lengths, states, requests))
 
     def _decode(
-        self, encoded: torch.Tensor, lengths: torch.Tensor, states: Sequence[Any] | None
+        self,
+        encoded: torch.Tensor,
+        lengths: torch.Tensor,
+        states: Sequence[Any] | None,
+        requests: Sequence[Any] = (),
     ) -> list[Decoded]:
         encoded = encoded.to(device=self.device, dtype=next(self._model.joint.parameters()).dtype)
         earlier = [
-            None if state is None else Hypothesis(0.0, None, dec_state=state, timestamp=None)
-            for state in states or ()
+            None
+            if state is None and request is None
+            else Hypothesis(0.0, None, dec_state=state, timestamp=None, biasing_cfg=request)
+            for state, request in zip_longest(states or (), requests)
         ]
         (hypotheses,) = self._model.decoding.decoding(
             encoder_output=encoded,

@@ -52,7 +52,7 @@ class NemoEngine:
         dtype: torch.dtype = getattr(torch, settings.dtype)
         checkpoint.place(model, self._device, dtype)
         self._model = model
-        self._decoder = GreedyDecoder(model, self._decoder_device())
+        self._decoder = GreedyDecoder(model, self._decoder_device(), settings.hint_weight)
         vocabulary = checkpoint.vocabulary(model)
         is_streaming = set_lookahead(model, settings.lookahead)
         tail = FLUSH if is_streaming else 0
@@ -148,4 +148,5 @@ class NemoEngine:
             slots=settings.slots if self._streams is not None else 0,
             chunk_samples=self._streams.chunk_samples if self._streams is not None else 0,
             languages=checkpoint.languages(settings.model, settings.languages),
+            hints=settings.hint_weight > 0,
         )

@@ -31,6 +31,7 @@ class NemoSettings:
         lookahead: Right context of streaming in encoder frames of 80 ms, one of those the
             checkpoint was trained for; -1 takes its default. Less answers sooner, more is right
             more often.
+        hint_weight: Added to the score of tokens that go on with a name to expect; 0 ignores names.
         languages: ISO 639-1 codes, comma-separated, where the checkpoint's name does not tell.
     """
 
@@ -44,6 +45,7 @@ class NemoSettings:
     memory_mb: int = 0
     slots: int = 32
     lookahead: int = -1
+    hint_weight: float = 1.0
     languages: str = ""
 
     @classmethod
@@ -73,6 +75,8 @@ class NemoSettings:
         for name in ("threads", "max_batch", "memory_mb", "slots"):
             if getattr(settings, name) < 0:
                 raise SettingsError(f"{name} must not be negative")
+        if not 0 <= settings.hint_weight <= 10:
+            raise SettingsError("hint_weight must be 0 to 10")
         if not settings.max_utterance_s > 0:
             raise SettingsError("max_utterance_s must be positive")
         return settings

@@ -169,7 +169,8 @@ class StreamModel:
             drop_extra_pre_encoded=0 if starting else self._drop,
         )
         states = None if starting else [stream.state for stream in group]
-        decoded = self._decoder.decode(encoded, frames, states)
+        hints = [stream.options.hints for stream in group]
+        decoded = self._decoder.decode(encoded, frames, states, hints)
         for place, (stream, found) in enumerate(zip(group, decoded, strict=True)):
             one = slice(place, place + 1)
             stream.caches = (channel[:, one], time[:, one], filled[one])

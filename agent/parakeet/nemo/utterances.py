@@ -87,7 +87,8 @@ class UtteranceModel:
         """
         encoded, lengths, stages_s = self.encode(utterances)
         began_s = time.monotonic()
-        decoded = self._decoder.decode(encoded, lengths)
+        hints = [utterance.options.hints for utterance in utterances]
+        decoded = self._decoder.decode(encoded, lengths, hints=hints)
         results = [
             self.transcript(found.tokens, utterance)
             for found, utterance in zip(decoded, utterances, strict=True)
