@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from loguru import logger
 
 from agent.asr.biased import BiasedMoonshine
-from agent.asr.cloud.cloud import Cloud, CloudSettings, client_for
+from agent.asr.cloud.client import CloudSettings
+from agent.asr.cloud.cloud import Cloud, client_for
 from agent.asr.hybrid.core import HybridSettings
 from agent.asr.hybrid.events import Mode
 from agent.asr.hybrid.recogniser import Sides

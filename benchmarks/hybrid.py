@@ -21,8 +21,8 @@ from typing import Any
 import jiwer
 import numpy as np
 
-from agent.asr.cloud.client import Feed
-from agent.asr.cloud.cloud import CloudSettings, client_for
+from agent.asr.cloud.client import CloudSettings, Feed
+from agent.asr.cloud.cloud import client_for
 from agent.asr.hybrid.audio import UtteranceAudio
 from agent.asr.hybrid.comparison import confidence
 from agent.asr.moonshine import Moonshine

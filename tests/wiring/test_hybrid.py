@@ -20,7 +20,8 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from agent.asr.cloud.cloud import Cloud, CloudSettings, client_for
+from agent.asr.cloud.client import CloudSettings
+from agent.asr.cloud.cloud import Cloud, client_for
 from agent.asr.hybrid.breaker import BreakerSettings
 from agent.asr.hybrid.core import HybridSettings
 from agent.asr.hybrid.events import Correction, Final, Mode, Side

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import serve
 
-from agent.asr.cloud.client import CloudLostError, CloudRefusedError, Feed
-from agent.asr.cloud.native import NativeClient, NativeSettings
-from agent.asr.cloud.realtime import RATE, RealtimeClient, RealtimeSettings
-from agent.asr.cloud.transcriptions import TranscriptionClient, TranscriptionSettings
+from agent.asr.cloud.client import CloudLostError, CloudRefusedError, CloudSettings, Feed
+from agent.asr.cloud.native import NativeClient
+from agent.asr.cloud.realtime import RATE, RealtimeClient
+from agent.asr.cloud.transcriptions import TranscriptionClient
 from agent.asr.hybrid.audio import UtteranceAudio
 from agent.asr.hypothesis import Word
 
@@ -75,7 +75,7 @@ async def test_each_fault_of_our_service_has_a_name(replies, error, text):
         return [next(given)] if isinstance(message, str) or message[4:8] == b"\1\0\0\0" else []
 
     async with sockets(answer) as url:
-        client = NativeClient(NativeSettings(url))
+        client = NativeClient(CloudSettings(url))
         with pytest.raises(error, match=text):
             await client.transcribe(whole())
         await client.close()
@@ -96,7 +96,7 @@ async def test_a_realtime_server_is_sent_what_it_expects():
         ]
 
     async with sockets(answer) as url:
-        settings = RealtimeSettings(url, "m", language="en", hints=("Ada", "Bo"))
+        settings = CloudSettings(url, model="m", language="en", hints=("Ada", "Bo"))
         answered = await RealtimeClient(settings).transcribe(whole(0.05))
     assert answered.text == "Hello."
     session = seen[0]["session"]["audio"]["input"]
@@ -119,12 +119,12 @@ async def test_a_realtime_server_is_sent_what_it_expects():
 async def test_each_fault_of_a_realtime_server_has_a_name(reply, error):
     async with sockets(lambda _message: [reply]) as url:
         with pytest.raises(error):
-            await RealtimeClient(RealtimeSettings(url, "m")).transcribe(whole())
+            await RealtimeClient(CloudSettings(url, model="m")).transcribe(whole())
 
 
 def transcriptions(answer) -> TranscriptionClient:
     """A client whose requests go to `answer` instead of a network."""
-    settings = TranscriptionSettings("http://asr.example/v1/", "m", hints=("Ada", "Bo"))
+    settings = CloudSettings("http://asr.example/v1/", model="m", hints=("Ada", "Bo"))
     client = TranscriptionClient(settings)
     client._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     return client

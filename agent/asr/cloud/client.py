@@ -1,6 +1,7 @@
 """What every cloud client is: growing audio in, one answer out."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.asr.hybrid.audio import UtteranceAudio
@@ -18,6 +19,41 @@ class CloudLostError(RetryError):
 
 class CloudRefusedError(DegradedError):
     """The server is well and will not take this audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Where the cloud is, and what it is told.
+
+    Attributes:
+        url: ``ws://host:8010`` or ``ws://host:8010/v1/stream`` is our own service,
+            ``ws.../realtime...`` OpenAI's Realtime protocol, ``http...`` its transcriptions, such
+            as ``https://api.openai.com/v1``. With ``wss`` and ``https`` likewise.
+        key: Bearer token; empty for none.
+        model: As the server names it; our own service knows by itself.
+        language: ISO 639-1; empty lets the model choose.
+        hints: Names and products to expect.
+    """
+
+    url: str
+    key: str = ""
+    model: str = "whisper-1"
+    language: str = ""
+    hints: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def described(self) -> dict[str, str]:
+        """The transcription that is wanted, in the fields of OpenAI's protocols."""
+        wanted = {"model": self.model}
+        if self.language:
+            wanted["language"] = self.language
+        if self.hints:
+            wanted["prompt"] = ", ".join(self.hints)
+        return wanted
 
 
 class Feed:

@@ -3,17 +3,23 @@
 import asyncio
 import wave
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 from loguru import logger
 
-from agent.asr.cloud.client import CloudClient, CloudLostError, CloudRefusedError, Feed
-from agent.asr.cloud.native import NativeClient, NativeSettings
-from agent.asr.cloud.realtime import RealtimeClient, RealtimeSettings
-from agent.asr.cloud.transcriptions import TranscriptionClient, TranscriptionSettings
+from agent.asr.cloud.client import (
+    CloudClient,
+    CloudLostError,
+    CloudRefusedError,
+    CloudSettings,
+    Feed,
+)
+from agent.asr.cloud.native import NativeClient
+from agent.asr.cloud.realtime import RealtimeClient
+from agent.asr.cloud.transcriptions import TranscriptionClient
 from agent.asr.hybrid.audio import UtteranceAudio
 from agent.asr.hybrid.health import CloudHealth
 from agent.audio.chunk import Int16Array
@@ -23,27 +29,6 @@ PROBE_LIMIT_S = 3.0
 """After this a probe has failed; it closes the breaker only if it was answered sooner."""
 
 _NATIVE_PATH = "/v1/stream"
-
-
-@dataclass(frozen=True, slots=True)
-class CloudSettings:
-    """Where the cloud is.
-
-    Attributes:
-        url: ``ws://host:8300`` or ``ws://host:8300/v1/stream`` is our own service,
-            ``ws.../realtime...`` OpenAI's Realtime protocol, ``http...`` its transcriptions. With
-            ``wss`` and ``https`` likewise.
-        key: Bearer token; empty for none.
-        model: As the server names it; our own service knows by itself.
-        language: ISO 639-1; empty lets the model choose.
-        hints: Names and products to expect.
-    """
-
-    url: str
-    key: str = ""
-    model: str = "whisper-1"
-    language: str = ""
-    hints: tuple[str, ...] = ()
 
 
 def client_for(settings: CloudSettings) -> Callable[[], CloudClient]:
@@ -58,17 +43,14 @@ def client_for(settings: CloudSettings) -> Callable[[], CloudClient]:
             f"asr.cloud.url: {settings.url!r} is no address of a recogniser; for our own service "
             "write ws://HOST:PORT, for OpenAI's protocols https://HOST/v1 or wss://HOST/v1/realtime"
         )
-    common = (settings.key, settings.language, settings.hints)
     if parts.scheme in ("http", "https"):
-        plain = TranscriptionSettings(settings.url, settings.model, *common)
-        return lambda: TranscriptionClient(plain)
+        return lambda: TranscriptionClient(settings)
     if parts.path.rstrip("/").endswith("/realtime"):
         query = parts.query or "intent=transcription"
-        url = urlunsplit(parts._replace(query=query))
-        realtime = RealtimeSettings(url, settings.model, *common)
+        realtime = replace(settings, url=urlunsplit(parts._replace(query=query)))
         return lambda: RealtimeClient(realtime)
-    url = urlunsplit(parts._replace(path=parts.path.rstrip("/") or _NATIVE_PATH))
-    native = NativeSettings(url, *common)
+    path = parts.path.rstrip("/") or _NATIVE_PATH
+    native = replace(settings, url=urlunsplit(parts._replace(path=path)))
     return lambda: NativeClient(native)
 
 

@@ -7,7 +7,6 @@ was replaced, hears it from its first sample.
 
 import asyncio
 import zlib
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -16,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from agent.asr.cloud import wire
-from agent.asr.cloud.client import CloudLostError, Feed
+from agent.asr.cloud.client import CloudLostError, CloudSettings, Feed
 from agent.asr.cloud.line import PIECE, Hearing, Line, refusal
 from agent.asr.hybrid.events import Answer
 
@@ -30,27 +29,10 @@ _LINES = 3
 """Connections one attempt may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class NativeSettings:
-    """Where and how.
-
-    Attributes:
-        url: ``ws://host:port/v1/stream`` or ``wss://``.
-        key: Sent as bearer token; empty for none.
-        language: ISO 639-1; empty lets the model choose.
-        hints: Names and products to expect.
-    """
-
-    url: str
-    key: str = ""
-    language: str = ""
-    hints: tuple[str, ...] = ()
-
-
 class NativeClient:
     """A `CloudClient` for ``duplex asr-server``."""
 
-    def __init__(self, settings: NativeSettings) -> None:
+    def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
         self._numbers = count(1)
         self._active: set[int] = set()
@@ -114,11 +96,13 @@ class NativeClient:
 
     async def _connect(self) -> Line:
         settings = self._settings
-        headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         try:
             async with asyncio.timeout(_CONNECT_S):
                 socket = await connect(
-                    settings.url, additional_headers=headers, compression=None, close_timeout=1.0
+                    settings.url,
+                    additional_headers=settings.headers,
+                    compression=None,
+                    close_timeout=1.0,
                 )
                 message = await self._greet(socket)
         except TimeoutError:

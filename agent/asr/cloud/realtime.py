@@ -3,13 +3,12 @@
 import asyncio
 import base64
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from agent.asr.cloud.client import CloudLostError, CloudRefusedError, Feed
+from agent.asr.cloud.client import CloudLostError, CloudRefusedError, CloudSettings, Feed
 from agent.asr.hybrid.events import Answer
 from agent.audio.chunk import SAMPLE_RATE, samples
 from agent.audio.resample import StreamResampler
@@ -25,29 +24,10 @@ _PIECE = samples(0.5)
 _WRONG_KEY = {401, 403}
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeSettings:
-    """Where and how.
-
-    Attributes:
-        url: Such as ``wss://api.openai.com/v1/realtime?intent=transcription``.
-        model: As the server names it.
-        key: Bearer token; empty for none.
-        language: ISO 639-1; empty lets the model choose.
-        hints: Names and products to expect; sent as the prompt.
-    """
-
-    url: str
-    model: str
-    key: str = ""
-    language: str = ""
-    hints: tuple[str, ...] = ()
-
-
 class RealtimeClient:
     """A `CloudClient` over OpenAI's Realtime protocol; the server's own turn detection is off."""
 
-    def __init__(self, settings: RealtimeSettings) -> None:
+    def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
 
     async def transcribe(self, feed: Feed) -> Answer:
@@ -66,11 +46,9 @@ class RealtimeClient:
         """Nothing outlives an attempt."""
 
     async def _connect(self) -> ClientConnection:
-        key = self._settings.key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             async with asyncio.timeout(_CONNECT_S):
-                return await connect(self._settings.url, additional_headers=headers)
+                return await connect(self._settings.url, additional_headers=self._settings.headers)
         except TimeoutError:
             raise CloudLostError("no connection in time") from None
         except InvalidStatus as error:
@@ -81,15 +59,9 @@ class RealtimeClient:
             raise CloudLostError("no connection") from error
 
     def _session(self) -> dict[str, Any]:
-        settings = self._settings
-        transcription = {"model": settings.model}
-        if settings.language:
-            transcription["language"] = settings.language
-        if settings.hints:
-            transcription["prompt"] = ", ".join(settings.hints)
         audio = {
             "format": {"type": "audio/pcm", "rate": RATE},
-            "transcription": transcription,
+            "transcription": self._settings.described(),
             "turn_detection": None,
         }
         session = {"type": "transcription", "audio": {"input": audio}}

@@ -4,12 +4,11 @@ import io
 import math
 import wave
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from agent.asr.cloud.client import CloudLostError, CloudRefusedError, Feed
+from agent.asr.cloud.client import CloudLostError, CloudRefusedError, CloudSettings, Feed
 from agent.asr.hybrid.events import Answer
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
@@ -23,32 +22,12 @@ _WRONG_KEY = {401, 403}
 _MISPLACED = {404, 405}
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptionSettings:
-    """Where and how.
-
-    Attributes:
-        url: Base, such as ``https://api.openai.com/v1``.
-        model: As the server names it.
-        key: Bearer token; empty for none.
-        language: ISO 639-1; empty lets the model choose.
-        hints: Names and products to expect; sent as the prompt.
-    """
-
-    url: str
-    model: str
-    key: str = ""
-    language: str = ""
-    hints: tuple[str, ...] = ()
-
-
 class TranscriptionClient:
     """A `CloudClient` over HTTP: one request an attempt."""
 
-    def __init__(self, settings: TranscriptionSettings) -> None:
+    def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
-        headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
-        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S)
+        self._http = httpx.AsyncClient(headers=settings.headers, timeout=_TIMEOUT_S)
         # Newer models of OpenAI's know no word times and refuse the format that has them.
         self._has_words = True
 
@@ -70,13 +49,9 @@ class TranscriptionClient:
 
     async def _post(self, recording: bytes) -> httpx.Response:
         settings = self._settings
-        form: dict[str, Any] = {"model": settings.model, "response_format": "json"}
+        form: dict[str, Any] = {**settings.described(), "response_format": "json"}
         if self._has_words:
             form |= {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
-        if settings.language:
-            form["language"] = settings.language
-        if settings.hints:
-            form["prompt"] = ", ".join(settings.hints)
         try:
             return await self._http.post(
                 f"{settings.url.rstrip('/')}/audio/transcriptions",

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.asr.cloud import wire
-from agent.asr.cloud.cloud import CloudSettings, client_for, stored_clip
+from agent.asr.cloud.client import CloudSettings
+from agent.asr.cloud.cloud import client_for, stored_clip
 from agent.asr.cloud.native import NativeClient
 from agent.asr.cloud.realtime import RealtimeClient
 from agent.asr.cloud.transcriptions import TranscriptionClient
