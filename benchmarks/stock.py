@@ -1,8 +1,9 @@
 """What a user would build instead: a stock Pipecat pipeline, from the same models.
 
 Pipecat's own defaults throughout: Silero with its volume gate, Smart Turn asked once per pause,
-recognition of whole segments, speech of whole sentences. Only the models are ours, so that the
-difference is the pipeline's.
+recognition of whole segments, speech of whole sentences. Its services are Pipecat's own
+(`benchmarks.stock_services`), or the ones here, which run our repaired graph and our student
+voice as Pipecat's own would run theirs, so that only the pipeline makes a difference.
 """
 
 import asyncio
@@ -79,7 +80,10 @@ class SentenceVoice(TTSService):
 
 
 def pipeline(
-    transport: BaseTransport, model: Moonshine, language: FrameProcessor, voice: Voice
+    transport: BaseTransport,
+    recogniser: FrameProcessor,
+    language: FrameProcessor,
+    voice: FrameProcessor,
 ) -> Pipeline:
     """Pipecat's quick-start, offline."""
     aggregators = LLMContextAggregatorPair(
@@ -88,10 +92,10 @@ def pipeline(
     return Pipeline(
         [
             transport.input(),
-            SegmentedMoonshine(model),
+            recogniser,
             aggregators.user(),
             language,
-            SentenceVoice(voice),
+            voice,
             transport.output(),
             aggregators.assistant(),
         ]

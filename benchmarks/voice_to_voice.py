@@ -1,9 +1,16 @@
 """Voice to voice: from the user's last sample to the agent's first, read off the audio.
 
-    python -m benchmarks.voice_to_voice [--turns 30]
+    python -m benchmarks.voice_to_voice [--turns 30] [--systems duplex,...]
 
-Ours and a stock Pipecat pipeline from the same models, side by side in one run: each question is
-put to both, in turn. Prints one JSON line.
+Side by side in one run, each question put to all, in turn:
+
+- `duplex`;
+- `stock_services`: Pipecat's quick-start from its own services on the same weights, what one
+  would build instead (`benchmarks.stock_services`; left out where its extra is not installed);
+- `stock_pipeline`: the same quick-start on our repaired recogniser, our student voice and our
+  warmed language model, so that only turn taking makes a difference.
+
+Prints one JSON line.
 """
 
 import argparse
@@ -11,12 +18,14 @@ import asyncio
 import json
 import statistics
 import sys
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from loguru import logger
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from agent.asr.moonshine import Moonshine
@@ -24,11 +33,12 @@ from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, to_int16
 from agent.audio.resample import resample
 from agent.llm.prompt import system_prompt
 from agent.models.store import locate
+from agent.processors.language import Language
 from agent.runtimes import Runtimes
 from agent.session import Channel, Models, VoiceSession
 from agent.settings import Settings, load
 from agent.transports.memory import MemoryTransport
-from benchmarks import stock
+from benchmarks import stock, stock_services
 from benchmarks.machine import describe
 
 QUESTIONS = (
@@ -57,61 +67,90 @@ ANSWER_WITHIN_S = 15.0
 REST_S = 1.0
 
 
+_SLOWEST = 3
+"""Questions named in the report, with their latencies."""
+
+
 @dataclass
 class Party:
-    """One pipeline under test."""
+    """One pipeline under test, and what came of the questions put to it."""
 
-    name: str
     transport: MemoryTransport
     runner: asyncio.Task[None]
-    session: VoiceSession | None
+    session: VoiceSession | None = None
+    latencies: list[tuple[float, str]] = field(default_factory=list)
+    unanswered: int = 0
 
 
-async def main(turns: int) -> dict[str, Any]:
-    """Put every question to both pipelines."""
+async def main(turns: int, systems: list[str]) -> dict[str, Any]:
+    """Put every question to all systems."""
     settings = load(environ={"DUPLEX_AGENT__GREETING": ""})
     runtimes = Runtimes(settings)
     models = await runtimes.load()
+    left_out: dict[str, str] = {}
+    if STOCK_SERVICES in systems and (lacking := stock_services.missing()):
+        left_out[STOCK_SERVICES] = lacking
     try:
-        parties = [await _ours(settings, models), await _stock(settings, models)]
-        latencies: dict[str, list[float]] = {party.name: [] for party in parties}
-        unanswered: dict[str, int] = {party.name: 0 for party in parties}
+        parties = {
+            name: await _SYSTEMS[name](settings, models) for name in systems if name not in left_out
+        }
         for i in range(turns):
-            question = _spoken(QUESTIONS[i % len(QUESTIONS)])
-            for party in parties:
+            text = QUESTIONS[i % len(QUESTIONS)]
+            question = _spoken(text)
+            for party in parties.values():
                 latency = await _ask(party, question)
                 if latency is None:
-                    unanswered[party.name] += 1
+                    party.unanswered += 1
                 else:
-                    latencies[party.name].append(latency)
-        for party in parties:
+                    party.latencies.append((latency, text))
+        for party in parties.values():
             party.runner.cancel()
-        await asyncio.wait([party.runner for party in parties])
-        return _report(parties, latencies, unanswered)
+        await asyncio.wait([party.runner for party in parties.values()])
+        return _report(parties, turns) | ({"left_out": left_out} if left_out else {})
     finally:
         await runtimes.close()
 
 
-async def _ours(settings: Settings, models: Models) -> Party:
+async def _duplex(settings: Settings, models: Models) -> Party:
     transport = MemoryTransport(SAMPLE_RATE)
-    prompt = system_prompt(settings.agent.instructions)
     channel = Channel("memory", OUT_RATE, delay_s=0.0)
-    session = VoiceSession(settings, models, transport, channel, system_prompt=prompt)
+    session = VoiceSession(
+        settings,
+        models,
+        transport,
+        channel,
+        system_prompt=system_prompt(settings.agent.instructions),
+    )
     runner = asyncio.create_task(session.run())
     await transport.input().ready.wait()
-    return Party("duplex", transport, runner, session)
+    return Party(transport, runner, session)
 
 
-async def _stock(settings: Settings, models: Models) -> Party:
-    transport = MemoryTransport(SAMPLE_RATE)
-    pipeline = stock.pipeline(
-        transport,
-        Moonshine(locate(settings.asr.model)),
+async def _stock_pipeline(settings: Settings, models: Models) -> Party:
+    return await _stock(
+        stock.SegmentedMoonshine(Moonshine(locate(settings.asr.model))),
         models.language(system_prompt(settings.agent.instructions)),
-        models.voice,
+        stock.SentenceVoice(models.voice),
     )
+
+
+async def _stock_services(settings: Settings, models: Models) -> Party:
+    prompt = system_prompt(settings.agent.instructions)
+    ours = models.language(prompt)
+    assert isinstance(ours, Language)
+    return await _stock(
+        stock_services.recogniser(),
+        stock_services.language(ours.request, prompt),
+        stock_services.voice(),
+    )
+
+
+async def _stock(
+    recogniser: FrameProcessor, language: FrameProcessor, voice: FrameProcessor
+) -> Party:
+    transport = MemoryTransport(SAMPLE_RATE)
     worker = PipelineWorker(
-        pipeline,
+        stock.pipeline(transport, recogniser, language, voice),
         params=PipelineParams(audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=OUT_RATE),
         enable_rtvi=False,
         idle_timeout_secs=None,
@@ -120,7 +159,15 @@ async def _stock(settings: Settings, models: Models) -> Party:
     await runner.add_workers(worker)
     task = asyncio.create_task(runner.run())
     await transport.input().ready.wait()
-    return Party("stock pipecat", transport, task, None)
+    return Party(transport, task)
+
+
+DUPLEX, STOCK_SERVICES, STOCK_PIPELINE = "duplex", "stock_services", "stock_pipeline"
+_SYSTEMS: dict[str, Callable[[Settings, Models], Awaitable[Party]]] = {
+    DUPLEX: _duplex,
+    STOCK_SERVICES: _stock_services,
+    STOCK_PIPELINE: _stock_pipeline,
+}
 
 
 def _spoken(text: str) -> Int16Array:
@@ -162,28 +209,36 @@ async def _ask(party: Party, question: Int16Array) -> float | None:
             return None
 
 
-def _report(
-    parties: list[Party], latencies: dict[str, list[float]], unanswered: dict[str, int]
-) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    for party in parties:
-        figures[party.name] = _quantiles(latencies[party.name])
-        figures[party.name]["unanswered"] = unanswered[party.name]
+def _report(parties: dict[str, Party], turns: int) -> dict[str, Any]:
+    figures: dict[str, dict[str, Any]] = {}
+    for name, party in parties.items():
+        figures[name] = _quantiles(party.latencies) | {"unanswered": party.unanswered}
         if party.session:
-            figures[party.name] |= _of_the_session(party.session, turns=len(latencies[party.name]))
-    ours, theirs = (figures[party.name]["p50_s"] for party in parties)
+            figures[name] |= _of_the_session(party.session, turns)
+    ours = figures.get(DUPLEX, {})
+    ratios = {
+        f"{quantile[:3]}_to_{name}": round(ours[quantile] / other[quantile], 3)
+        for name, other in figures.items()
+        for quantile in ("p50_s", "p90_s")
+        if ours and name != DUPLEX
+    }
     return {
         "benchmark": "voice_to_voice",
         "metric": "seconds from the user's last audible sample to the agent's first",
         "systems": figures,
-        "ratio_p50": round(ours / theirs, 3),
+        "ratios": ratios,
         **describe(),
     }
 
 
-def _quantiles(values: list[float]) -> dict[str, Any]:
-    p90 = statistics.quantiles(values, n=10)[-1]
-    return {"n": len(values), "p50_s": round(statistics.median(values), 3), "p90_s": round(p90, 3)}
+def _quantiles(latencies: list[tuple[float, str]]) -> dict[str, Any]:
+    values = [latency for latency, _ in latencies]
+    return {
+        "n": len(values),
+        "p50_s": round(statistics.median(values), 3),
+        "p90_s": round(statistics.quantiles(values, n=10)[-1], 3),
+        "slowest": [[round(s, 3), text] for s, text in sorted(latencies)[: -_SLOWEST - 1 : -1]],
+    }
 
 
 def _of_the_session(session: VoiceSession, turns: int) -> dict[str, Any]:
@@ -206,8 +261,16 @@ def _stages(session: VoiceSession) -> dict[str, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=30, help="questions put to each pipeline")
+    parser.add_argument("--turns", type=int, default=30, help="questions put to each, 2 or more")
+    parser.add_argument(
+        "--systems",
+        type=lambda names: names.split(","),
+        default=list(_SYSTEMS),
+        help=f"of {', '.join(_SYSTEMS)}, separated by commas",
+    )
     options = parser.parse_args()
+    if options.turns < 2 or not set(options.systems) <= set(_SYSTEMS):
+        parser.error(f"at least 2 turns, and systems of {', '.join(_SYSTEMS)}")
     logger.remove()
     logger.add(sys.stderr, level="ERROR")
-    print(json.dumps(asyncio.run(main(options.turns))))
+    print(json.dumps(asyncio.run(main(options.turns, options.systems))))

@@ -69,7 +69,7 @@ class Recogniser(Protocol):
         ...
 
     def settle(self) -> Hypothesis:
-        """Recognise all audio so far, now; still tentative. Free if nothing came since.
+        """Recognise all audio so far, now; still tentative. Free if only silence came since.
 
         For the moment speech stops: the text is complete, with its last word and punctuation.
         """

@@ -46,6 +46,11 @@ class StreamingSettings:
     """A last word that ends this close to the end of the audio is still being spoken and not shown
     in a partial."""
 
+    settled_tail_s: float = 0.064
+    """Silence put behind speech that has just stopped, as if it had lasted so long. The text of 130
+    orders then ends in a full stop as often (0.88) as that of 0.064 s later (0.91); without, in
+    0.72 of them, and who listens for the end of a turn wants to know."""
+
     pause_s: float = 3.0
     """Silence after which the text before it is closed and its audio let go."""
 
@@ -116,9 +121,9 @@ class StreamingMoonshine:
         return newest
 
     def settle(self) -> Hypothesis:
-        """Recognise all audio so far, now; still tentative. Free if nothing came since."""
-        if self._open.end_sample != self._end_sample and not self._is_closed:
-            self._read()
+        """Recognise all audio so far, now; still tentative. Free if only silence came since."""
+        if not self._is_settled and not self._is_closed:
+            self._read(samples(self._settings.settled_tail_s))
         self._is_settled = True
         return self._hypothesis(self._settled + self._open.words)
 
@@ -165,11 +170,12 @@ class StreamingMoonshine:
     def _is_window_full(self) -> bool:
         return self._end_sample - self._window_start > samples(self._settings.window_s)
 
-    def _read(self) -> None:
-        """Recognise the open window, with what is known of its text."""
+    def _read(self, tail: int = 0) -> None:
+        """Recognise the open window, `tail` samples of silence behind it, with what is known."""
         forced = [token for word in self._forced for token in word]
         draft = [token for word in self._open.word_tokens for token in word]
-        transcript = self._model.transcribe(self._window(), forced + draft, len(forced))
+        signal = np.concatenate([self._window(), np.zeros(tail, np.float32)])
+        transcript = self._model.transcribe(signal, forced + draft, len(forced))
         self._open = self._without_forced(transcript)
 
     def _without_forced(self, transcript: Transcript) -> "_Reading":

@@ -151,8 +151,7 @@ class TurnRecorder:
             return
         self._drafts += 1
         # However far an earlier draft had come.
-        for name in _OF_THE_ANSWER:
-            self._draft.pop(name, None)
+        self._forget_answer()
 
     def begin(self, *, text: str, start: int | None, end: int, decision: dict[str, Any]) -> None:
         """A turn was committed."""
@@ -163,6 +162,9 @@ class TurnRecorder:
             speech_end_sample=end,
             decision=decision,
         )
+        if not self._drafts:
+            # Of an answer before, whose last words came while it was being decided.
+            self._forget_answer()
         record.marks = {"speech_end": self.at_sample(end), **self._draft, "decided": self.now_s()}
         record.model_calls = self._drafts
         self._draft, self._drafts = {}, 0
@@ -177,3 +179,7 @@ class TurnRecorder:
         """
         marks = self._draft if draft else self.current.marks
         marks.setdefault(name, self.now_s())
+
+    def _forget_answer(self) -> None:
+        for name in _OF_THE_ANSWER:
+            self._draft.pop(name, None)

@@ -93,6 +93,11 @@ class Language(Drafting, OpenAILLMService):
         self._servers += [_Server(backup, _client(backup)) for backup in request.backups]
         self._asking = self._servers[0]
 
+    @property
+    def request(self) -> LanguageRequest:
+        """How this session asks."""
+        return self._request
+
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Have the system prompt read while the greeting is spoken."""
         await super().setup(setup)

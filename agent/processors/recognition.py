@@ -69,6 +69,7 @@ class Recognition(FrameProcessor):
         self._is_confirmed = False
         self._was_speech = False
         self._is_pausing = True
+        self._is_settled = False
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -123,7 +124,8 @@ class Recognition(FrameProcessor):
                 self._open(at)
             return
         is_speech = self._is_speech
-        self._recogniser.push(frame.chunk.pcm, is_speech)
+        is_quiet = frame.probability < self._readings.prefetch.off_probability
+        self._recogniser.push(frame.chunk.pcm, is_speech, is_quiet=is_quiet)
         self._confirm()
         self._settle_at_pause(frame.probability, is_speech)
         if not self._is_confirmed and self._is_noise(at):
@@ -135,17 +137,21 @@ class Recognition(FrameProcessor):
         return self._prefetch.is_speech or self._confirmation.is_speech
 
     def _settle_at_pause(self, probability: float, is_speech: bool) -> None:
-        """Recognise everything at the first hop of silence, and again once it is a pause.
+        """Recognise everything at the first hop of silence, and again where it was no silence yet.
 
         Most pauses turn out too short to matter and cost one decode; the one that ends the turn
-        has its text that much earlier, and after the second decode its final for nothing.
+        has its text that much earlier and its final for nothing. Only where more than silence
+        came since, a voice trailing off, is it read once more when the pause counts.
         """
         if probability >= self._readings.gate:
             self._is_pausing = False
         elif not self._is_pausing:
             self._is_pausing = True
             self._recogniser.settle()
-        if self._was_speech and not is_speech:
+            self._is_settled = True
+        elif probability >= self._readings.prefetch.off_probability:
+            self._is_settled = False
+        if self._was_speech and not is_speech and not self._is_settled:
             self._recogniser.settle()
         self._was_speech = is_speech
 
@@ -155,6 +161,7 @@ class Recognition(FrameProcessor):
         self._opened_at = pre_roll.start_sample
         self._is_confirmed = False
         self._is_pausing = True
+        self._is_settled = False
         self._was_speech = False
         self._recogniser.open(self._utterances, pre_roll.start_sample)
         self._recogniser.push(pre_roll.pcm, False)

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import Executor
 
+import numpy as np
 from loguru import logger
 from pipecat.frames.frames import (
     Frame,
@@ -14,7 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
 from agent.asr.hypothesis import Hypothesis
-from agent.audio.chunk import SAMPLE_RATE, samples
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.ring import PreRoll
 from agent.observe.record import HopRecord, TurnRecorder
 from agent.processors.frames import (
@@ -29,7 +30,6 @@ from agent.processors.frames import (
     TurnDecisionFrame,
     UtteranceOverFrame,
 )
-from agent.turns.ending import PROSODY_EVERY_S
 from agent.turns.events import (
     AgentFloor,
     Decision,
@@ -44,15 +44,9 @@ from agent.turns.events import (
     TurnLost,
     TurnPolicy,
 )
+from agent.turns.prosody import ProsodySchedule
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
 from agent.vad.readings import Profile
-
-_SCORE_EVERY = samples(PROSODY_EVERY_S)
-"""Silence between two prosody scores; the first comes after as much. The answer changes as the
-silence grows, so asking once is not enough."""
-
-_SCORE_UNTIL = samples(1.6)
-"""Past this much silence another score has nothing new to hear."""
 
 _EVIDENCE_EVERY = samples(0.128)
 """For the page: eight a second while a silence is judged."""
@@ -96,8 +90,8 @@ class TurnTaking(FrameProcessor):
         self._audio = PreRoll(WINDOW_S * SAMPLE_RATE)
         self._clock = 0
         self._speech_start: int | None = None
-        self._silent_since = 0
-        self._next_score: int | None = None
+        self._scores = ProsodySchedule()
+        self._early_score: Prosody | None = None
         self._next_evidence = 0
         self._profile = Profile.SHORT
         self._scoring: asyncio.Task[None] | None = None
@@ -152,8 +146,7 @@ class TurnTaking(FrameProcessor):
         is_speaking = self._policy.user_is_speaking
         if is_speaking != was_speaking:
             await self._on_floor_change(is_speaking)
-        if not is_speaking:
-            self._score_prosody()
+        await self._score_prosody(frame.probability)
         if self._committed and self._clock - self._committed.at_sample > _FINAL_WITHIN:
             await self._on_final(self._hypothesis)
 
@@ -179,13 +172,8 @@ class TurnTaking(FrameProcessor):
         await self.push_frame(ClientEventFrame(event=event))
 
     async def _on_floor_change(self, is_speaking: bool) -> None:
-        self._silent_since = self._clock
-        if is_speaking:
-            self._next_score = None
-            if self._speech_start is None:
-                self._speech_start = self._clock
-        else:
-            self._next_score = self._clock
+        if is_speaking and self._speech_start is None:
+            self._speech_start = self._clock
         await self._show_floor()
 
     async def _on_agent(self, agent: AgentSpeechFrame) -> None:
@@ -242,6 +230,7 @@ class TurnTaking(FrameProcessor):
             await self._announce(decision)
         if isinstance(self._policy, Explains) and self._policy.profile is not self._profile:
             self._profile = self._policy.profile
+            self._scores.adopt(self._profile)
             await self.push_frame(ProfileFrame(self._profile), FrameDirection.UPSTREAM)
 
     async def _announce(self, decision: Decision) -> None:
@@ -264,7 +253,7 @@ class TurnTaking(FrameProcessor):
         if decision.kind is DecisionKind.REPEAT:
             await self.push_frame(TTSSpeakFrame(self._last_said or _NOTHING_SAID))
         if decision.kind in _CLOSING:
-            self._next_score = None
+            self._scores.stop()
             self._committed = decision if decision.kind is DecisionKind.COMMIT else None
             await self.push_frame(UtteranceOverFrame(), FrameDirection.UPSTREAM)
             if self._committed is None:
@@ -302,22 +291,37 @@ class TurnTaking(FrameProcessor):
         }
         await self.push_frame(ClientEventFrame(event=event))
 
-    def _score_prosody(self) -> None:
+    async def _score_prosody(self, probability: float) -> None:
         """Ask again, in the background, whether the turn sounds finished."""
-        due = self._next_score
-        if due is None or self._clock < due or (self._scoring and not self._scoring.done()):
+        is_speaking = self._policy.user_is_speaking
+        if not is_speaking:
+            early, self._early_score = self._early_score, None
+            if early and self._scores.is_early_valid:
+                await self._tell(early)
+        is_idle = self._scoring is None or self._scoring.done()
+        is_free = is_idle and not (is_speaking and self._agent.is_speaking)
+        due = self._scores.hop(self._clock, probability, is_speaking=is_speaking, is_free=is_free)
+        if due is None:
             return
-        if self._clock - self._silent_since > _SCORE_UNTIL or not self._policy.wants_prosody:
-            self._next_score = None
+        if not is_speaking and not self._policy.wants_prosody:
+            self._scores.stop()
             return
-        self._next_score = self._clock + _SCORE_EVERY
-        self._scoring = self.create_task(self._score(self._clock))
+        if due.silence:
+            self._early_score = None
+        pcm = self._audio.since(self._clock - WINDOW_S * SAMPLE_RATE).pcm
+        pcm = np.concatenate([pcm, np.zeros(due.silence, np.int16)])
+        at_sample = self._clock + due.silence
+        self._scoring = self.create_task(self._score(pcm, at_sample, is_early=due.silence > 0))
 
-    async def _score(self, at_sample: int) -> None:
-        pcm = self._audio.since(at_sample - WINDOW_S * SAMPLE_RATE).pcm
+    async def _score(self, pcm: Int16Array, at_sample: int, *, is_early: bool) -> None:
         loop = asyncio.get_running_loop()
         probability = await loop.run_in_executor(self._executor, self._smart_turn.score, pcm)
-        await self._tell(Prosody(at_sample, probability))
+        score = Prosody(at_sample, probability)
+        if is_early and self._policy.user_is_speaking:
+            # Told once the silence counts, unless speech goes on before.
+            self._early_score = score
+        elif not is_early or self._scores.is_early_valid:
+            await self._tell(score)
 
     async def _show_floor(self, *, thinking: bool = False) -> None:
         user = "speaking" if self._policy.user_is_speaking else "silent"

@@ -88,6 +88,11 @@ class Context:
         return 2.0 if asks_yes_or_no(self.agent_text) else 5.0
 
 
+PREPARED_S = 0.5
+"""Before the longest silence is over, an answer is prepared whatever the odds: it will be given
+unless the user goes on, and takes so long on a small machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The sum and what it is made of.
@@ -99,6 +104,7 @@ class Judgement:
         commit: Log-odds from which answering beats waiting.
         commit_at_s: Silence at which answering is due if nothing else becomes known.
         is_overdue: Whether it has lasted so long that the sum does not matter.
+        is_nearly_overdue: Whether it soon will have.
     """
 
     log_odds: float
@@ -107,6 +113,7 @@ class Judgement:
     commit: float
     commit_at_s: float
     is_overdue: bool = False
+    is_nearly_overdue: bool = False
 
     @property
     def probability(self) -> float:
@@ -116,7 +123,7 @@ class Judgement:
     @property
     def speculates(self) -> bool:
         """Whether an answer is worth preparing."""
-        return self.is_overdue or self.log_odds >= self.speculate
+        return self.is_nearly_overdue or self.log_odds >= self.speculate
 
     @property
     def commits(self) -> bool:
@@ -187,6 +194,7 @@ class EndOfTurn:
             commit=self._commit,
             commit_at_s=min(self._silence_for(self._commit - base), self._at_most_s),
             is_overdue=silence_s >= self._at_most_s,
+            is_nearly_overdue=silence_s >= self._at_most_s - PREPARED_S,
         )
 
     def wants_prosody(self, silence_s: float) -> bool:

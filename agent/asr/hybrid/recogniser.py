@@ -93,15 +93,22 @@ class HybridRecogniser:
         if self._edge:
             self._edge.open(utterance_id, start_sample)
 
-    def push(self, pcm: Int16Array, is_speech: bool) -> None:
-        """Append audio, shape (n,), int16, 16 kHz; see `Recogniser.push`."""
+    def push(self, pcm: Int16Array, is_speech: bool, *, is_quiet: bool = False) -> None:
+        """Append audio.
+
+        Args:
+            pcm: Shape (n,), int16, 16 kHz.
+            is_speech: As for `Recogniser.push`; a short pause in speech belongs to it.
+            is_quiet: Whether nothing is said in this very chunk. The edge has read it already if
+                it has settled on what came before.
+        """
         if (audio := self._audio.get(self._current)) is not None:
             audio.append(pcm)
             if audio.is_truncated and self._edge:
                 # The cloud could no longer hear all of it; the edge has.
                 self._core.withhold(self._now_s())
         if self._edge:
-            self._edge.push(pcm, is_speech)
+            self._edge.push(pcm, is_speech and not is_quiet)
         self._core.heard(len(pcm), is_speech, self._now_s())
         self._apply()
         for feed in self._feeds.values():

@@ -213,6 +213,21 @@ def test_settling_twice_reads_once_and_finishing_after_silence_reads_nothing():
     assert final.end_sample == settled.end_sample + RATE // 2
 
 
+def test_speech_that_has_just_stopped_is_read_with_silence_behind_it():
+    reader = ExactReader()
+    recogniser = StreamingMoonshine(reader, StreamingSettings(settled_tail_s=0.1))
+    recogniser.start(1, 0)
+    pcm = speech(3)
+    feed(recogniser, pcm, 512)
+    settled = recogniser.settle()
+    assert reader.lengths[-1] == len(pcm) + RATE // 10
+    assert settled.end_sample == len(pcm)
+    feed(recogniser, silence(0.064), 512, is_speech=False)
+    read = len(reader.lengths)
+    assert recogniser.settle().words == settled.words
+    assert len(reader.lengths) == read
+
+
 def test_speech_after_settling_is_read():
     recogniser = StreamingMoonshine(ExactReader())
     recogniser.start(1, 0)

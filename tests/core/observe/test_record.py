@@ -35,3 +35,13 @@ def test_marks_made_before_the_decision_belong_to_the_turn_it_opens():
     assert recorder.current.marks["recognised"] == 1.0
     recorder.begin(text="again", start=0, end=0, decision={})
     assert "recognised" not in recorder.current.marks
+
+
+def test_the_last_words_of_an_answer_mark_no_stage_of_the_next_turn():
+    recorder = TurnRecorder(Clock())
+    recorder.asked(draft=True)
+    recorder.begin(text="hi", start=0, end=0, decision={})
+    # The draft's first word came while the turn was decided, before the draft heard of it.
+    recorder.mark("first_token", draft=True)
+    recorder.begin(text="again", start=0, end=0, decision={})
+    assert "first_token" not in recorder.current.marks

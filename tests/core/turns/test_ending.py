@@ -38,6 +38,15 @@ def test_the_lowest_score_of_a_silence_counts():
     assert ending.judge(0.3).log_odds == before
 
 
+def test_what_will_be_answered_soon_whatever_it_sounds_like_is_prepared():
+    ending = judge("What do bees make?", voice=0.001)
+    latest_s = ending.judge(0.1).commit_at_s
+    before, nearly = ending.judge(latest_s - 0.6), ending.judge(latest_s - 0.4)
+    assert nearly.log_odds < nearly.speculate
+    assert (before.speculates, nearly.speculates) == (False, True)
+    assert (nearly.commits, ending.judge(latest_s).commits) == (False, True)
+
+
 def test_scores_are_forgotten_when_speech_goes_on():
     ending = judge()
     ending.sounded(0.99)
