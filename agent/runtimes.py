@@ -108,6 +108,7 @@ class Runtimes:
             # The small model reads the note out instead of heeding it.
             interruption_note=None if self._server else INTERRUPTED_NOTE,
             is_model_ready=self._is_model_ready,
+            cloud=self._cloud.health if self._cloud else None,
             names={"asr": self._hearing(), "llm": language.model, "tts": spoken.name},
         )
         return self._parts.put_into(models)

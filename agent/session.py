@@ -21,6 +21,7 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
 from agent.agent import Agent
+from agent.asr.hybrid.health import CloudHealth
 from agent.asr.hybrid.recogniser import Sides
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
@@ -65,6 +66,7 @@ class Models:
         interruption_note: What the language model is told when the user cuts it off.
         is_model_ready: Whether the embedded language model answers; False where there is none.
         executor: Makes the worker thread of one stream.
+        cloud: How the recogniser on another machine is doing; None where there is none.
     """
 
     silero: SileroModel
@@ -78,6 +80,7 @@ class Models:
     interruption_note: str | None = INTERRUPTED_NOTE
     is_model_ready: Callable[[], bool] = lambda: False
     executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
+    cloud: CloudHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,8 +347,7 @@ class HybridCore:
     def _give(self, u: _Utterance, final: Hypothesis, side: Side, reason: str) -> None:
         u.final = final
         u.retry_at_s = None
-        finals = self._health.counts.finals
-        finals[side] = finals.get(side, 0) + 1
+        self._health.counts.finals[side] += 1
         self._outcomes.append(Final(final, side, reason))
 
     def _why_edge(self, u: _Utterance) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from agent.asr.hybrid.breaker import BreakerSettings, CircuitBreaker, Switch
+from agent.asr.hybrid.events import Side
 from agent.asr.hybrid.patience import LONGEST_S, Patience
 
 
@@ -11,16 +12,16 @@ class Counts:
     """Since the process started; counters, so that a monitor can take rates.
 
     Attributes:
-        finals: By side, ``edge`` or ``cloud``.
+        finals: By whose text was used.
         corrections: Cloud texts that came after the edge's final and differed.
         failures: Attempts that broke, by reason.
-        switches: Openings and closings of the breaker.
+        switches: By the side that was switched to.
     """
 
-    finals: dict[str, int] = field(default_factory=dict)
+    finals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    switches: int = 0
+    switches: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
 
 
 class CloudHealth:
@@ -64,5 +65,5 @@ class CloudHealth:
 
     def _switched(self, switch: Switch | None) -> None:
         if switch:
-            self.counts.switches += 1
+            self.counts.switches[Side.EDGE if switch.is_open else Side.CLOUD] += 1
             self.switches.append(switch)
