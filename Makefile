@@ -86,5 +86,9 @@ test-parakeet: .venv-parakeet/tested ## NeMo and a real Triton, on tiny checkpoi
 	$(PARAKEET_PIP) install -q --no-deps --only-binary=:all: --target build/triton/numpy numpy==1.26.4
 	@touch $@
 
+.PHONY: check-extras
+check-extras: ## every extra alone in an environment of its own, and `pip check` in it
+	PYTHON="$(PYTHON)" TORCH="$(TORCH)" sh tools/check-extras.sh
+
 clean: ## remove what set-up made here; weights stay in the cache
 	rm -rf .venv .venv-parakeet build *.egg-info .pytest_cache .mypy_cache .ruff_cache
