@@ -4,13 +4,18 @@ Tools, flows and confirmations stand on two acts, `say` and `listen`. The sessio
 voice; a test can do them with text.
 """
 
+import asyncio
 import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from loguru import logger
 
 from agent.errors import DegradedError
-from agent.values import OPEN, Answer, Expects, NotUnderstoodError, YesNo
+
+# What tools and steps see of a telephone call.
+from agent.transports.phone.call import Call as Call
+from agent.transports.phone.dtmf import Entry, EntryEnd
+from agent.values import OPEN, Answer, Digits, Expects, NotUnderstoodError, YesNo
 
 State = TypeVar("State")
 Value = TypeVar("Value")
@@ -20,6 +25,9 @@ PATIENCE_S = 8.0
 a card or a pen takes longer."""
 
 RETRIES = 2
+
+KEY_PATIENCE_S = 5.0
+"""Between two keys of a number. People look for the next digit on a card."""
 
 
 class Floor(Protocol):
@@ -49,8 +57,12 @@ class Floor(Protocol):
         """End the call once everything has been said."""
         ...
 
-    async def transfer(self, destination: str) -> None:
-        """Hand the call to another line.
+    async def hush(self) -> None:
+        """Stop what is being said."""
+        ...
+
+    async def transfer(self, destination: str, briefing: str) -> None:
+        """Hand the call to another line, to somebody who is told `briefing` first, if any.
 
         Raises:
             DegradedError: The channel cannot.
@@ -64,6 +76,8 @@ class Conversation(Generic[State]):
     Attributes:
         state: Whatever the steps of the flow keep; None outside a flow.
         caller: Who calls, where the channel tells; else empty.
+        call: The telephone call with its facts, headers and keys; None if it is none.
+        numbers: What the caller has entered, by name: for tools, hidden from the language model.
         today: For "tomorrow" and "next Friday".
     """
 
@@ -73,11 +87,15 @@ class Conversation(Generic[State]):
         state: State | None = None,
         *,
         caller: str = "",
+        call: Call | None = None,
+        numbers: dict[str, str] | None = None,
         today: datetime.date | None = None,
     ) -> None:
         self._floor = floor
         self._state = state
-        self.caller = caller
+        self.call = call
+        self.caller = caller or (call.facts.caller or "" if call else "")
+        self.numbers: dict[str, str] = {} if numbers is None else numbers
         self.today = today or datetime.datetime.now(datetime.UTC).astimezone().date()
 
     @property
@@ -93,7 +111,14 @@ class Conversation(Generic[State]):
 
     def with_state(self, state: Any) -> "Conversation[Any]":
         """Return the same conversation seen by a flow with this state."""
-        return Conversation(self._floor, state, caller=self.caller, today=self.today)
+        return Conversation(
+            self._floor,
+            state,
+            caller=self.caller,
+            call=self.call,
+            numbers=self.numbers,
+            today=self.today,
+        )
 
     async def say(self, text: str) -> None:
         """Speak after what is already being said. An empty line is nothing."""
@@ -149,6 +174,82 @@ class Conversation(Generic[State]):
                 line = str(error)
         return None
 
+    async def collect_digits(
+        self,
+        question: str,
+        count: int,
+        *,
+        least: int | None = None,
+        finish: str = "#",
+        retries: int = RETRIES,
+        patience_s: float = PATIENCE_S,
+    ) -> str | None:
+        """Ask for a number, entered by the telephone's keys or said, whichever comes.
+
+        Nobody else sees it: the language model, transcripts, records and logs hold that something
+        was said and not what, and no recogniser on another machine hears it. The first key stops
+        the question.
+
+        Args:
+            question: Asked first, and again after silence.
+            count: Digits at most.
+            least: Fewest digits; None for exactly `count`.
+            finish: Key that ends the number early; empty for none.
+            retries: Times the question is put again.
+            patience_s: As for `ask`.
+
+        Returns:
+            None when there was none in the end, or the call is over.
+        """
+        wanted = Digits(least or count, count)
+        line = question
+        for _ in range(retries + 1):
+            try:
+                entered = await self._entered(line, wanted, count, finish, patience_s)
+            except NotUnderstoodError as error:
+                line = str(error)
+                continue
+            if entered or (self.call and self.call.over.is_set()):
+                return entered
+            line = question
+        return None
+
+    async def _entered(
+        self, question: str, wanted: Digits, count: int, finish: str, patience_s: float
+    ) -> str | None:
+        expects = Expects(wanted.expects.profile, wanted.expects.digits, secret=True)
+        voice = asyncio.ensure_future(self.ask(question, patience_s=patience_s, expects=expects))
+        if self.call is None or not self.call.capabilities.dtmf_in:
+            return _read(wanted, await voice, self.today)
+        began = asyncio.Event()
+        keys = asyncio.ensure_future(
+            self.call.collect_digits(
+                count, finish=finish, timeout_s=KEY_PATIENCE_S, first_s=None, on_first=began.set
+            )
+        )
+        first_key = asyncio.ensure_future(began.wait())
+        try:
+            await asyncio.wait({voice, first_key, keys}, return_when=asyncio.FIRST_COMPLETED)
+            if voice.done():
+                return _read(wanted, voice.result(), self.today)
+            voice.cancel()
+            await self._floor.hush()
+            return _keyed(wanted, await keys)
+        finally:
+            for task in (voice, first_key, keys):
+                task.cancel()
+            await asyncio.gather(voice, first_key, keys, return_exceptions=True)
+
+    async def press(self, keys: str) -> None:
+        """Press keys of the telephone.
+
+        Raises:
+            DegradedError: There is no telephone, or it cannot.
+        """
+        if self.call is None:
+            raise DegradedError("this channel has no keys")
+        await self.call.send_dtmf(keys)
+
     async def confirm(self, question: str) -> bool:
         """Ask for a yes. Silence and what cannot be understood are a no."""
         return bool(await self.collect(question, YesNo()))
@@ -158,11 +259,38 @@ class Conversation(Generic[State]):
         await self.say(goodbye)
         await self._floor.end()
 
-    async def transfer(self, destination: str, announcement: str = "") -> None:
+    async def transfer(
+        self, destination: str, announcement: str = "", *, briefing: str = ""
+    ) -> None:
         """Hand the call to another line.
 
+        Args:
+            destination: One of `phone.transfer_to`.
+            announcement: Said first.
+            briefing: What the person there is told before they take the call or do not, while the
+                caller hears music. Empty: the caller is handed over at once.
+
         Raises:
-            DegradedError: The channel cannot.
+            DegradedError: The channel cannot, or nobody took the call; the conversation goes on.
         """
         await self.say(announcement)
-        await self._floor.transfer(destination)
+        await self._floor.transfer(destination, briefing)
+
+
+def _read(wanted: Digits, heard: str | None, today: datetime.date) -> str | None:
+    return None if heard is None else wanted.read(heard, today)
+
+
+def _keyed(wanted: Digits, entry: Entry) -> str | None:
+    """The digits of keys.
+
+    Raises:
+        NotUnderstoodError: They are too few.
+    """
+    if entry.end is EntryEnd.CALL_OVER:
+        return None
+    if len(entry.digits) < wanted.least:
+        raise NotUnderstoodError(
+            f"I got {len(entry.digits)} digits and need {wanted.least}. Please enter them again."
+        )
+    return entry.digits

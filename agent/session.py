@@ -26,13 +26,14 @@ from agent.asr.hybrid.recogniser import Sides
 from agent.asr.hypothesis import Recogniser
 from agent.audio.chunk import SAMPLE_RATE
 from agent.audio.echo import EchoCanceller
+from agent.conversation import Call
 from agent.errors import DegradedError
 from agent.llm import prompt
 from agent.llm.fallback import Fallback
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
-from agent.processors.dialogue import Dialogue, Transfer
+from agent.processors.dialogue import Dialogue
 from agent.processors.far_end import FarEnd
 from agent.processors.listening import Listening
 from agent.processors.playout import Playout, PlayoutAck
@@ -114,10 +115,9 @@ class VoiceSession:
         channel: What must be known of the transport.
         agent: Who talks; None for the one of the settings.
         system_prompt: In place of the one made of the agent's instructions.
-        caller: Who calls, where the channel tells.
+        call: The telephone call, if it is one.
         is_private: Whether the caller's speech stays on this machine; None for what the settings
             say.
-        transfer: Hands the call to another line; None where the channel cannot.
         edit: Changes the pipeline's stages before they are joined: yours among ours.
         clock: Seconds; None for the process's own.
     """
@@ -131,9 +131,8 @@ class VoiceSession:
         *,
         agent: Agent | None = None,
         system_prompt: str | None = None,
-        caller: str = "",
+        call: Call | None = None,
         is_private: bool | None = None,
-        transfer: Transfer | None = None,
         edit: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
         clock: Clock | None = None,
     ) -> None:
@@ -146,8 +145,8 @@ class VoiceSession:
             system_prompt = prompt.system_prompt(agent.instructions, has_tools=bool(agent.tools))
         self._system_prompt = system_prompt
         self.context = LLMContext()
-        self._dialogue = Dialogue(agent, self.context, caller=caller, transfer=transfer)
         self.recorder = TurnRecorder(clock) if clock else TurnRecorder()
+        self._dialogue = Dialogue(agent, self.context, call=call, hidden=self.recorder.hidden)
         self._executors: list[Executor] = []
         self._far_end = FarEnd(channel.sample_rate)
         self._playout = Playout(

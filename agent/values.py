@@ -19,10 +19,12 @@ class Expects:
     Attributes:
         profile: ``short`` for one breath, ``continuous`` for dictation and open speech.
         digits: How many are asked for, where that is known: the last of them ends the turn.
+        secret: Whether nobody but who asked may see what is said.
     """
 
     profile: str
     digits: int | None = None
+    secret: bool = False
 
 
 BRIEF = Expects("short")

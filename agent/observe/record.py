@@ -8,6 +8,8 @@ from typing import Any
 
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import seconds
+from agent.observe.hidden import Hidden
+from agent.observe.mask import without_cards
 
 Clock = Callable[[], float]
 
@@ -117,6 +119,8 @@ class TurnRecorder:
         """Told of every hop, for those who draw or store what was weighed."""
         self.watch_words: Callable[[Hypothesis], None] | None = None
         """Told of every hypothesis."""
+        self.hidden = Hidden()
+        """Decides what of the user's words anybody may see."""
         self._draft: dict[str, float] = {}
         self._drafts = 0
 
@@ -157,7 +161,7 @@ class TurnRecorder:
         """A turn was committed."""
         record = TurnRecord(
             turn=len(self.turns),
-            heard=text,
+            heard=without_cards(text),
             speech_start_sample=start,
             speech_end_sample=end,
             decision=decision,

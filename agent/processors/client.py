@@ -8,6 +8,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from agent.observe.mask import without_cards
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import ClientEventFrame, EndRequestedFrame, PrivacyFrame
 from agent.processors.listening import Listening
@@ -78,4 +79,8 @@ class ClientEvents(FrameProcessor):
         if not isinstance(frame, ClientEventFrame):
             await self.push_frame(frame, direction)
         elif not self._basic or frame.event.get("type") in BASIC_EVENTS:
-            await self.push_frame(OutputTransportMessageUrgentFrame(message=frame.event))
+            event = {
+                key: without_cards(value) if isinstance(value, str) else value
+                for key, value in frame.event.items()
+            }
+            await self.push_frame(OutputTransportMessageUrgentFrame(message=event))

@@ -1,7 +1,6 @@
 """Who answers the caller's turn: the language model, a question that is open, or nobody."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loguru import logger
@@ -27,15 +26,18 @@ from pipecat.services.settings import LLMSettings
 from pipecat.turns.speculation_gate import SpeculationGate
 
 from agent.agent import Agent
-from agent.conversation import Conversation
+from agent.conversation import Call, Conversation
 from agent.errors import DegradedError
 from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
-from agent.processors.frames import ClientEventFrame, CorrectionFrame, ExpectationFrame
+from agent.observe.hidden import Hidden
+from agent.processors.frames import (
+    ClientEventFrame,
+    CorrectionFrame,
+    ExpectationFrame,
+)
 from agent.processors.tools import ToolCalls
 from agent.values import Expects
-
-Transfer = Callable[[str], Awaitable[None]]
 
 _CORRECTIONS = 3
 """That wait for their words at most: those of a turn that never was are not waited for."""
@@ -50,8 +52,8 @@ class Dialogue(FrameProcessor):
     Args:
         agent: Who talks.
         context: The conversation, shared with the aggregators.
-        caller: For `Conversation.caller`.
-        transfer: Hands the call to another line; None where the channel cannot.
+        call: The telephone call, if it is one.
+        hidden: Keeps what the user says as a secret.
     """
 
     def __init__(
@@ -59,13 +61,14 @@ class Dialogue(FrameProcessor):
         agent: Agent,
         context: LLMContext,
         *,
-        caller: str = "",
-        transfer: Transfer | None = None,
+        call: Call | None = None,
+        hidden: Hidden | None = None,
     ) -> None:
         super().__init__()
         self._context = context
-        self._transfer = transfer
-        self.conversation: Conversation[Any] = Conversation(self, caller=caller)
+        self._call = call
+        self._hidden = hidden or Hidden()
+        self.conversation: Conversation[Any] = Conversation(self, call=call)
         self._tools = ToolCalls(self.conversation, self._hand_over)
         self._verdict = SpeculationGate(name="dialogue")
         self._guess: str | None = None
@@ -136,8 +139,12 @@ class Dialogue(FrameProcessor):
         """Take the caller's next turn."""
         self._answer = asyncio.get_running_loop().create_future()
         self._patience_s = patience_s
-        expectation = ExpectationFrame(profile=expects.profile, digits=expects.digits)
+        expectation = ExpectationFrame(
+            profile=expects.profile, digits=expects.digits, secret=expects.secret
+        )
         await self.push_frame(expectation, FrameDirection.UPSTREAM)
+        if expects.secret:
+            self._hidden.open()
         try:
             async with asyncio.timeout(None) as self._patience:
                 self._reset_patience()
@@ -147,6 +154,8 @@ class Dialogue(FrameProcessor):
         finally:
             self._answer = self._patience = None
             self._brief = ""
+            if expects.secret:
+                self._hidden.close()
             await self.push_frame(ExpectationFrame(), FrameDirection.UPSTREAM)
 
     async def improvise(self, brief: str) -> None:
@@ -158,15 +167,20 @@ class Dialogue(FrameProcessor):
         """End the call behind what is being said."""
         await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
 
-    async def transfer(self, destination: str) -> None:
+    async def hush(self) -> None:
+        """Stop what is being said."""
+        if self._agent_speaks:
+            await self.broadcast_interruption()
+
+    async def transfer(self, destination: str, briefing: str) -> None:
         """Hand the call to another line.
 
         Raises:
             DegradedError: The channel cannot.
         """
-        if self._transfer is None:
+        if self._call is None:
             raise DegradedError("this channel cannot transfer calls")
-        await self._transfer(destination)
+        await self._call.transfer(destination, briefing=briefing)
 
     # Turns.
 
@@ -217,7 +231,7 @@ class Dialogue(FrameProcessor):
 
     def _take(self, text: str) -> None:
         if self._answer and not self._answer.done():
-            self._answer.set_result(text)
+            self._answer.set_result(self._hidden.reveal(text))
 
     async def _ask_model(self) -> None:
         brief: LLMContextMessage = {"role": "system", "content": self._brief}

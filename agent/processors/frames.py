@@ -152,10 +152,12 @@ class ExpectationFrame(SystemFrame):
     ----------
         profile: ``short``, ``continuous``, or None: the agent's last words decide.
         digits: How many digits were asked for, where a number was.
+        secret: Whether what is said must stay on this machine.
     """
 
     profile: str | None = None
     digits: int | None = None
+    secret: bool = False
 
 
 @dataclass

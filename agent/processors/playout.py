@@ -27,6 +27,7 @@ from pipecat.processors.frame_processor import (
 
 from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import StreamResampler
+from agent.observe.mask import without_cards
 from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger, LedgerWord
@@ -348,7 +349,7 @@ class Playout(FrameProcessor):
     async def _close_turn(self, *, interrupted: bool) -> None:
         record = self._recorder.current
         if self._turn == record.turn:
-            record.answered = self._ledger.heard_text
+            record.answered = without_cards(self._ledger.heard_text)
             record.interrupted = interrupted
             self._recorder.mark("answer_end")
         await self._show(self._ledger.heard_text, final=True, interrupted=interrupted)

@@ -21,6 +21,7 @@ from agent.observe.record import TurnRecorder
 from agent.processors.frames import (
     ClientEventFrame,
     CorrectionFrame,
+    ExpectationFrame,
     HopFrame,
     HypothesisFrame,
     PrivacyFrame,
@@ -59,6 +60,7 @@ class Recognition(FrameProcessor):
         self._recogniser = HybridRecogniser(
             sides, executor, self._on_outcome, is_private=is_private
         )
+        self._is_private, self._is_secret = is_private, False
         self._recorder = recorder
         self._readings = READINGS[Profile.SHORT]
         self._prefetch = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
@@ -75,11 +77,12 @@ class Recognition(FrameProcessor):
     @property
     def is_private(self) -> bool:
         """Whether speech stays on this machine, from now on."""
-        return self._recogniser.is_private
+        return self._is_private
 
     @is_private.setter
     def is_private(self, value: bool) -> None:
-        self._recogniser.is_private = value
+        self._is_private = value
+        self._recogniser.is_private = value or self._is_secret
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start recognising."""
@@ -105,6 +108,9 @@ class Recognition(FrameProcessor):
                 return
             case PrivacyFrame():
                 self.is_private = frame.is_private
+            case ExpectationFrame():
+                self._is_secret = frame.secret
+                self.is_private = self._is_private
             case HopFrame():
                 self._on_hop(frame)
         await self.push_frame(frame, direction)
@@ -207,15 +213,14 @@ class Recognition(FrameProcessor):
 
     async def _push_tentative(self, hypothesis: Hypothesis) -> None:
         await self.push_frame(HypothesisFrame(hypothesis=hypothesis))
+        text = self._recorder.hidden.shown(hypothesis.text)
         await self.push_frame(
-            InterimTranscriptionFrame(
-                text=hypothesis.text, user_id="user", timestamp=time_now_iso8601()
-            )
+            InterimTranscriptionFrame(text=text, user_id="user", timestamp=time_now_iso8601())
         )
         event: dict[str, object] = {
             "type": "transcript",
             "role": "user",
-            "text": hypothesis.text,
+            "text": text,
             "final": False,
             "turn": len(self._recorder.turns),
         }

@@ -234,7 +234,7 @@ class TurnTaking(FrameProcessor):
             await self.push_frame(ProfileFrame(self._profile), FrameDirection.UPSTREAM)
 
     async def _announce(self, decision: Decision) -> None:
-        text = _words_of(self._hypothesis, decision)
+        text = self._recorder.hidden.hide(_words_of(self._hypothesis, decision))
         logger.debug("turn decision {}: {}", decision.kind.value, decision.reason)
         event: dict[str, object] = {
             "type": "decision",
@@ -266,6 +266,7 @@ class TurnTaking(FrameProcessor):
 
     async def _answer(self, text: str, decision: Decision) -> None:
         """The turn is over and its final text is here: hand it to the conversation."""
+        text = self._recorder.hidden.hide(text)
         self._recorder.begin(
             text=text,
             start=self._speech_start,

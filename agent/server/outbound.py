@@ -6,26 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.agent import Agent
-from agent.errors import RetryError, SettingsError
+from agent.errors import SettingsError
 from agent.observe.mask import mask_logs
 from agent.runtimes import Runtimes
+from agent.server.consultation import Consultation, place
 from agent.server.sessions import Sessions
 from agent.server.telephone import presented
 from agent.settings import Settings, SipSettings
 from agent.transports.line import LineTransport
-from agent.transports.sip.agent import CallRefusedError, UserAgent
+from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.resolve import address_of_record, find, local_host
-
-_REFUSALS = {
-    404: "there is no such number",
-    408: "nobody answered",
-    480: "nobody can be reached there now",
-    486: "the line is busy",
-    487: "the call was given up",
-    600: "the line is busy",
-    603: "the call was declined",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +69,6 @@ async def call(
         await runtimes.close()
 
 
-async def place(agent: UserAgent, uri: str, ring_s: float) -> SipCall:
-    """Call; return once somebody has answered.
-
-    Raises:
-        RetryError: Nobody did, with the reason in words.
-    """
-    try:
-        async with asyncio.timeout(ring_s):
-            return await agent.invite(uri)
-    except TimeoutError:
-        raise RetryError(f"nobody answered at {uri} within {ring_s:g} s") from None
-    except CallRefusedError as error:
-        why = _REFUSALS.get(error.status)
-        raise RetryError(f"{uri}: {why}" if why else f"{uri}: {error}") from error
-
-
 async def talk(sessions: Sessions, sip: SipSettings, uri: str, ring_s: float) -> None:
     """Call `uri` and hold the conversation.
 
@@ -115,7 +90,11 @@ async def talk(sessions: Sessions, sip: SipSettings, uri: str, ring_s: float) ->
         print("Answered", flush=True)
         began = loop.time()
         try:
-            await sessions.run_call(LineTransport(made), made.call)
+            consult = Consultation(sessions, agent, made)
+            await sessions.run_call(LineTransport(made), made.call, consult=consult)
+            # Put through to somebody else, it goes on between them.
+            if made.is_joined:
+                await made.gone.wait()
         finally:
             print(f"Over after {loop.time() - began:.0f} s", flush=True)
     finally:

@@ -15,11 +15,12 @@ from agent.agent import Agent
 from agent.llm.prompt import system_prompt
 from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
+from agent.server.company import HoldMusic
 from agent.server.realtime_stages import Stages, configuration
 from agent.server.watch import CallWatch, meets
 from agent.session import Channel, Models, VoiceSession, close
-from agent.settings import Settings
-from agent.transports.phone.call import Call
+from agent.settings import PhoneSettings, Settings
+from agent.transports.phone.call import Call, Consult
 from agent.transports.realtime.protocol import RealtimeProtocol
 from agent.transports.realtime.transport import SAMPLE_RATE, RealtimeTransport
 from agent.transports.stream import LEAD_S, StreamTransport
@@ -101,12 +102,28 @@ class Sessions:
         )
         await self._running[session]
 
-    async def run_call(self, transport: BaseTransport, call: Call) -> None:
+    async def run_call(
+        self,
+        transport: BaseTransport,
+        call: Call,
+        *,
+        agent: Agent | None = None,
+        phone: PhoneSettings | None = None,
+        consult: Consult | None = None,
+    ) -> None:
         """Hold a conversation over a telephone call until it ends.
+
+        Args:
+            transport: The call's.
+            call: The call.
+            agent: Who talks; None for the one everybody talks to.
+            phone: In place of the settings for calls.
+            consult: Puts the caller through to somebody who was asked, where the channel can.
 
         Raises:
             AtCapacityError: All places are taken.
         """
+        phone = phone or self.settings.phone
         channel = Channel(
             call.facts.channel,
             call.sound.sample_rate,
@@ -115,10 +132,13 @@ class Sessions:
             fades=not call.capabilities.clear,
             all_events=False,
         )
-        session = self._begin(transport, channel, self.admission.take(), call)
-        watch = CallWatch(session, call, self.settings.phone)
+        greets = not meets(call, phone)
+        place = self.admission.take()
+        session = self._begin(transport, channel, place, call=call, agent=agent, greets=greets)
+        watch = CallWatch(session, call, phone)
         session.worker.add_observer(watch)
-        call.bind(finish=session.end, on_key=watch.key)
+        music = HoldMusic(session, channel.sample_rate)
+        call.bind(finish=session.end, on_key=watch.key, company=music, consult=consult)
         watching = asyncio.create_task(watch.run(), name=f"watch-{session.id}")
         try:
             await self._running[session]
@@ -197,8 +217,8 @@ class Sessions:
         transport: BaseTransport,
         channel: Channel,
         place: Place,
-        call: Call | None = None,
         *,
+        call: Call | None = None,
         agent: Agent | None = None,
         models: Models | None = None,
         edit: Callable[[list[FrameProcessor]], list[FrameProcessor]] = list,
@@ -214,11 +234,9 @@ class Sessions:
             channel,
             agent=agent,
             system_prompt=_with_call(prompt, call),
-            caller=(call.facts.caller or "") if call else "",
-            transfer=call.transfer if call else None,
+            call=call,
             edit=edit,
         )
-        greets = greets and (call is None or not meets(call, self.settings.phone))
         self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
         self._running[session] = task

@@ -9,6 +9,7 @@ from loguru import logger
 from agent.errors import RetryError, SettingsError
 from agent.observe.mask import mask_logs
 from agent.server.admission import AtCapacityError
+from agent.server.consultation import Consultation
 from agent.server.sessions import Sessions
 from agent.settings import SipSettings
 from agent.transports.line import LineTransport
@@ -35,7 +36,7 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
     mask_logs()
 
     def on_call(call: SipCall) -> None:
-        agent.spawn(_converse(sessions, call))
+        agent.spawn(_converse(sessions, agent, call))
 
     try:
         agent = await UserAgent.open(
@@ -60,16 +61,17 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
         await agent.close()
 
 
-async def _converse(sessions: Sessions, call: SipCall) -> None:
+async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None:
     if not sessions.is_ready:
         call.reject(503, "Service Unavailable")
         return
     try:
-        await sessions.run_call(LineTransport(call), call.call)
+        consult = Consultation(sessions, agent, call)
+        await sessions.run_call(LineTransport(call), call.call, consult=consult)
     except AtCapacityError:
         call.reject(486, "Busy Here")
     finally:
-        await call.hang_up()
+        await call.leave()
 
 
 def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:

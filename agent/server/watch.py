@@ -70,6 +70,10 @@ class CallWatch(BaseObserver):
             await asyncio.sleep(_TICK_S)
             if self._keys and self._now() - self._pressed_s >= _KEYS_SETTLE_S:
                 await self._tell_keys()
+            if self._call.is_waiting:
+                # On hold nobody is expected to speak.
+                self._ladder.key(self._now())
+                continue
             step = self._ladder.tick(self._now())
             if step is None:
                 continue

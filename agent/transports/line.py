@@ -28,6 +28,28 @@ _MOST_WAITING = 250
 _KEYS = {entry.value for entry in KeypadEntry}
 
 
+class Told:
+    """Who is told of a call's audio, keys, beginning and end: nobody at first."""
+
+    def __init__(self) -> None:
+        self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
+        self._on_key: Callable[[str], None] = lambda key: None
+        self._on_talking: Callable[[], None] = lambda: None
+        self._on_over: Callable[[], None] = lambda: None
+
+    def connect(
+        self,
+        *,
+        on_audio: Callable[[Int16Array], None],
+        on_key: Callable[[str], None],
+        on_talking: Callable[[], None],
+        on_over: Callable[[], None],
+    ) -> None:
+        """Say who is told of audio, keys, the beginning and the end of the conversation."""
+        self._on_audio, self._on_key = on_audio, on_key
+        self._on_talking, self._on_over = on_talking, on_over
+
+
 class CallLine(Protocol):
     """Carries one call's audio and keys.
 
@@ -61,8 +83,8 @@ class CallLine(Protocol):
     async def press(self, keys: str) -> None:
         """Press keys; returns when the last is up."""
 
-    async def hang_up(self) -> None:
-        """End the call for both parties. Asked again, nothing happens."""
+    async def leave(self) -> None:
+        """The conversation is over: hang up, unless the call goes on without us."""
 
 
 class LineInput(BaseInputTransport):
@@ -136,17 +158,17 @@ class LineOutput(BaseOutputTransport):
         """Hang up when what was said has left."""
         await super().stop(frame)
         await self._line.drain()
-        await self._line.hang_up()
+        await self._line.leave()
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Hang up at once."""
         await super().cancel(frame)
-        await self._line.hang_up()
+        await self._line.leave()
 
     async def cleanup(self) -> None:
         """Hang up, if that did not happen yet."""
         await super().cleanup()
-        await self._line.hang_up()
+        await self._line.leave()
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Queue audio; returns when the next packet is wanted."""

@@ -16,6 +16,9 @@ packet; silence in its place would be heard."""
 _LARGEST_BURST_S = 0.2
 """If the loop stood still for longer, the stream goes on now instead of being caught up with."""
 
+_MOST_FED_S = 0.1
+"""Of another telephone's audio: more would be heard as delay for the rest of the call."""
+
 _LATEST_MS = 200
 
 
@@ -98,6 +101,7 @@ class PacedQueue:
     def __init__(self, sample_rate: int) -> None:
         self._packet_bytes = 2 * round(PACKET_S * sample_rate)
         self._low_water = 2 * round(_LOW_WATER_S * sample_rate)
+        self._most_fed = 2 * round(_MOST_FED_S * sample_rate)
         self._queue = bytearray()
         self._taken = asyncio.Event()
         self._written = asyncio.Event()
@@ -119,6 +123,13 @@ class PacedQueue:
         while len(self._queue) > self._low_water and not self._is_closed:
             await self._change()
         return not self._is_closed
+
+    def feed(self, pcm: bytes) -> None:
+        """Queue audio that comes at the pace it sounds; what is more than 0.1 s behind is lost."""
+        if not self._is_closed:
+            self._queue += pcm
+            del self._queue[: max(0, len(self._queue) - self._most_fed)]
+            self._written.set()
 
     async def drain(self) -> None:
         """Wait until everything written has left; not while paused, when nobody would hear it."""

@@ -11,6 +11,7 @@ from loguru import logger
 from agent.audio.chunk import Int16Array
 from agent.audio.conceal import GapFiller
 from agent.transports.asterisk.frames import AUDIO_RATES, Kind, Message, Reader
+from agent.transports.line import Told
 from agent.transports.pacing import Overdue, PacedQueue
 from agent.transports.phone.call import (
     Call,
@@ -34,7 +35,7 @@ class NoCallError(Exception):
     """The connection did not begin like a call."""
 
 
-class AudioSocketCall:
+class AudioSocketCall(Told):
     """One call: the `CallLine` and the `CallControl` of an agent's `Call`.
 
     Attributes:
@@ -51,6 +52,7 @@ class AudioSocketCall:
         reader: Reader,
         first: list[Message],
     ) -> None:
+        super().__init__()
         self.sample_rate = AUDIO_RATES[kind]
         self.malformed = 0
         self._kind = kind
@@ -62,28 +64,12 @@ class AudioSocketCall:
         self._position = 0
         self._is_over = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
-        self._on_key: Callable[[str], None] = lambda key: None
-        self._on_talking: Callable[[], None] = lambda: None
-        self._on_over: Callable[[], None] = lambda: None
         self.call = Call(
             facts=CallFacts(str(call_id), "audiosocket"),
             capabilities=Capabilities(dtmf_in=True),
             control=self,
             sound=Sound(self.sample_rate, DELAY_S),
         )
-
-    def connect(
-        self,
-        *,
-        on_audio: Callable[[Int16Array], None],
-        on_key: Callable[[str], None],
-        on_talking: Callable[[], None],
-        on_over: Callable[[], None],
-    ) -> None:
-        """Say who is told of audio, keys, the beginning and the end of the conversation."""
-        self._on_audio, self._on_key = on_audio, on_key
-        self._on_talking, self._on_over = on_talking, on_over
 
     async def answer(self) -> None:
         """Begin: Asterisk has taken the call already."""
@@ -121,6 +107,10 @@ class AudioSocketCall:
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+
+    async def leave(self) -> None:
+        """The conversation is over, and so is the call."""
+        await self.hang_up()
 
     async def send_dtmf(self, digits: str) -> None:
         """Not possible; see `press`."""

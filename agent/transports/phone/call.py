@@ -90,7 +90,8 @@ class Capabilities:
         dtmf_in: Tell which keys the other party presses.
         dtmf_out: Press keys.
         transfer: Hand the call to another destination.
-        hold: Put the call on hold.
+        consult: Call somebody else meanwhile, and put the two through.
+        hold: Tell the peer that it is on hold.
         record: Give both directions' audio to a recording.
     """
 
@@ -99,6 +100,7 @@ class Capabilities:
     dtmf_in: bool = False
     dtmf_out: bool = False
     transfer: bool = False
+    consult: bool = False
     hold: bool = False
     record: bool = False
 
@@ -114,6 +116,10 @@ class Sound:
 
     sample_rate: int = 8_000
     delay_s: float = 0.15
+
+
+Consult = Callable[[str, str], Awaitable[None]]
+"""Calls a destination, tells a briefing, and joins the two if the call is taken."""
 
 
 class CallControl(Protocol):
@@ -135,6 +141,16 @@ class CallControl(Protocol):
         """Take the other party off hold."""
 
 
+class Company(Protocol):
+    """What a conversation does for a caller who waits."""
+
+    async def begin(self) -> None:
+        """Play music, and let the agent neither hear nor speak."""
+
+    async def end(self) -> None:
+        """Go on with the conversation."""
+
+
 class Recorder(Protocol):
     """A control that can keep what is said."""
 
@@ -152,6 +168,7 @@ class Call:
         control: Does it.
         sound: The agent's audio on the wire.
         transfer_to: The only destinations it may be transferred to.
+        is_held_by_peer: Whether the other party has put us on hold.
     """
 
     facts: CallFacts
@@ -160,25 +177,38 @@ class Call:
     sound: Sound = field(default_factory=Sound)
     transfer_to: frozenset[str] = frozenset()
     state: CallState = CallState.TALKING
+    is_held_by_peer: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _entry: DigitEntry | None = None
     _key_pressed: asyncio.Event = field(default_factory=asyncio.Event)
     _finish: Callable[[], Awaitable[None]] | None = None
     _on_key: Callable[[str], None] | None = None
+    _company: Company | None = None
+    _consult: Consult | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether either side has put the other on hold."""
+        return self.state is CallState.HELD or self.is_held_by_peer
 
     def bind(
         self,
         *,
         finish: Callable[[], Awaitable[None]],
         on_key: Callable[[str], None] | None = None,
+        company: Company | None = None,
+        consult: Consult | None = None,
     ) -> None:
         """Tie the call to its conversation.
 
         Args:
             finish: Ends the conversation once what is being said has been heard.
             on_key: Told of keys pressed while no entry is asked for.
+            company: Keeps the other party company while it waits.
+            consult: Asks somebody whether they take the call, and puts the two through.
         """
         self._finish, self._on_key = finish, on_key
+        self._company, self._consult = company, consult
 
     async def hang_up(self) -> None:
         """End the call, after what is being said has been heard to its end."""
@@ -187,12 +217,18 @@ class Call:
         else:
             await self.control.hang_up()
 
-    async def transfer(self, to: str) -> None:
+    async def transfer(self, to: str, *, briefing: str = "") -> None:
         """Hand the call to `to`.
 
+        Args:
+            to: Number or address.
+            briefing: What the person there is told before they take the call or do not; the other
+                party hears music meanwhile. Empty: it is handed over at once.
+
         Raises:
-            UnsupportedError: The channel cannot transfer.
+            UnsupportedError: The channel cannot transfer, or not so.
             NotAllowedError: `to` is not on the list.
+            DuplexError: Nobody took the call there; it goes on here.
         """
         self._require(self.capabilities.transfer, "transfer a call")
         if to not in self.transfer_to:
@@ -200,8 +236,18 @@ class Call:
                 f"{to!r} is not a destination calls may be transferred to; add it to "
                 "phone.transfer_to"
             )
-        await self.control.transfer(to)
-        self.state = CallState.TRANSFERRED
+        if not briefing:
+            await self.control.transfer(to)
+            self.state = CallState.TRANSFERRED
+            return
+        # Who is put through leaves this conversation at once: nothing is left to say here.
+        if not self.capabilities.consult or self._consult is None:
+            raise UnsupportedError(f"{self.facts.channel} cannot ask first; leave out the briefing")
+        await self.hold()
+        try:
+            await self._consult(to, briefing)
+        finally:
+            await self.resume()
 
     async def send_dtmf(self, digits: str) -> None:
         """Press keys.
@@ -216,20 +262,29 @@ class Call:
         await self.control.send_dtmf(digits)
 
     async def hold(self) -> None:
-        """Put the other party on hold.
+        """Put the other party on hold: it hears music, and the agent hears nothing.
 
         Raises:
-            UnsupportedError: The channel has no hold.
+            UnsupportedError: The channel has no hold, and no conversation is there to play music.
         """
-        self._require(self.capabilities.hold, "hold a call")
-        await self.control.hold()
+        self._require(self.capabilities.hold or self._company is not None, "hold a call")
+        if self.state is not CallState.TALKING:
+            return
+        if self.capabilities.hold:
+            await self.control.hold()
         self.state = CallState.HELD
+        if self._company:
+            await self._company.begin()
 
     async def resume(self) -> None:
         """Take the other party off hold."""
-        if self.state is CallState.HELD:
+        if self.state is not CallState.HELD:
+            return
+        if self._company:
+            await self._company.end()
+        if self.capabilities.hold:
             await self.control.resume()
-            self.state = CallState.TALKING
+        self.state = CallState.TALKING
 
     async def record(self, *, consented: bool) -> Path:
         """Keep what both say, from now until the line is cut.
@@ -250,14 +305,22 @@ class Call:
         return await cast(Recorder, self.control).record()
 
     async def collect_digits(
-        self, count: int, *, finish: str = "#", timeout_s: float = 10.0
+        self,
+        count: int,
+        *,
+        finish: str = "#",
+        timeout_s: float = 10.0,
+        first_s: float | None = 10.0,
+        on_first: Callable[[], None] = lambda: None,
     ) -> Entry:
         """Wait for keys; those pressed meanwhile are seen by nobody else.
 
         Args:
             count: Digits at most.
             finish: Key that ends the entry early; empty for none.
-            timeout_s: Longest wait for each key.
+            timeout_s: Longest wait for each further key.
+            first_s: Longest wait for the first one; None for ever.
+            on_first: Told of the first one.
 
         Returns:
             What was entered, and why the entry ended.
@@ -268,14 +331,19 @@ class Call:
         self._require(self.capabilities.dtmf_in, "tell which keys are pressed")
         entry = self._entry = DigitEntry(count, finish=finish)
         try:
+            await asyncio.wait_for(self._next_key(), first_s)
+            on_first()
             while entry.end is None:
-                self._key_pressed.clear()
-                await asyncio.wait_for(self._key_pressed.wait(), timeout_s)
+                await asyncio.wait_for(self._next_key(), timeout_s)
         except TimeoutError:
             entry.give_up(EntryEnd.TIMEOUT)
         finally:
             self._entry = None
         return entry.result()
+
+    async def _next_key(self) -> None:
+        self._key_pressed.clear()
+        await self._key_pressed.wait()
 
     def pressed(self, key: str) -> None:
         """The other party has pressed a key. Never log it: it may be of a card number."""

@@ -32,7 +32,7 @@ from agent.transports.sip.message import (
     cseq,
     parse,
 )
-from agent.transports.sip.resolve import find, local_host
+from agent.transports.sip.resolve import address_of_record, find, local_host
 from agent.transports.sip.transactions import (
     Answered,
     Asked,
@@ -292,6 +292,10 @@ class UserAgent(asyncio.DatagramProtocol):
             The final response; None if there was none. An INVITE's 2xx is acknowledged.
         """
         return await self._ask(request, self._hop(call), call.dialog)
+
+    def uri_of(self, to: str, peer: Address) -> str:
+        """The URI of a destination: a number is one of our exchange's, or else of the peer's."""
+        return address_of_record(to, f"sip:{self._settings.domain or host_port(peer)}")
 
     def forget(self, call: SipCall) -> None:
         """The call is over."""

@@ -1,7 +1,7 @@
 """One call over SIP: signalling on one side, the line the pipeline talks over on the other."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -9,9 +9,11 @@ from loguru import logger
 
 from agent.audio.chunk import Int16Array
 from agent.errors import DegradedError, RetryError
+from agent.transports.line import Told
 from agent.transports.phone.call import (
     Call,
     CallFacts,
+    CallState,
     Capabilities,
     Direction,
     Sound,
@@ -36,7 +38,7 @@ peer's buffer."""
 _TRANSFER_S = 30.0
 """How long the destination of a transfer may ring."""
 
-_CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, hold=True)
+_CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, consult=True, hold=True)
 
 
 class TransferError(DegradedError):
@@ -51,7 +53,7 @@ class State(Enum):
     OVER = auto()
 
 
-class SipCall:
+class SipCall(Told):
     """One call, whoever began it: the `Line` and the `CallControl` of an agent's `Call`.
 
     Attributes:
@@ -59,7 +61,9 @@ class SipCall:
         sample_rate: Both ways, in Hz.
         dialog: Of the signalling.
         state: Of the signalling.
-        is_held_by_peer: Whether the other party has put us on hold.
+        stays: Whether the call goes on when its conversation is over.
+        is_joined: Whether the other party talks with somebody else than us.
+        gone: Set when the call is over.
         peer: Where its signalling came from.
     """
 
@@ -75,11 +79,13 @@ class SipCall:
         headers: Mapping[str, str],
         transfer_to: frozenset[str] = frozenset(),
     ) -> None:
+        super().__init__()
         self.dialog = dialog
         self.state = State.RINGING
         self.media: RtpSession | None = None
         self.agreement: sdp.Agreement | None = None
-        self.is_held_by_peer = False
+        self.stays = self.is_joined = False
+        self.gone = asyncio.Event()
         self.peer = peer
         self._agent = agent
         self._version = 0
@@ -89,10 +95,6 @@ class SipCall:
         self._is_acknowledged = False
         self._is_reinviting = False
         self._referred: asyncio.Future[int] | None = None
-        self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
-        self._on_key: Callable[[str], None] = lambda key: None
-        self._on_talking: Callable[[], None] = lambda: None
-        self._on_over: Callable[[], None] = lambda: None
         caller, called = (
             (dialog.remote, dialog.local)
             if direction is Direction.INBOUND
@@ -109,18 +111,6 @@ class SipCall:
         )
 
     # The line.
-
-    def connect(
-        self,
-        *,
-        on_audio: Callable[[Int16Array], None],
-        on_key: Callable[[str], None],
-        on_talking: Callable[[], None],
-        on_over: Callable[[], None],
-    ) -> None:
-        """Say who is told of audio, keys, the beginning and the end of the conversation."""
-        self._on_audio, self._on_key = on_audio, on_key
-        self._on_talking, self._on_over = on_talking, on_over
 
     async def answer(self) -> None:
         """Take a call that rings; nothing if the caller gave up. Ours is taken already."""
@@ -140,12 +130,22 @@ class SipCall:
 
     async def write(self, pcm: bytes) -> bool:
         """Queue audio, 16-bit mono at 8 kHz; waits while the other party holds the call."""
-        return await self.media.out.write(pcm) if self.media else False
+        return await self.media.out.write(pcm) if self.media and not self.is_joined else False
+
+    def feed(self, pcm: Int16Array) -> None:
+        """Send what comes from somebody else's telephone, at its own pace."""
+        if self.media:
+            self.media.out.feed(pcm.tobytes())
 
     async def drain(self) -> None:
         """Wait until everything written has left."""
-        if self.media:
+        if self.media and not self.is_joined:
             await self.media.out.drain()
+
+    async def leave(self) -> None:
+        """The conversation is over: hang up, unless the call goes on without us."""
+        if not self.stays:
+            await self.hang_up()
 
     async def press(self, keys: str) -> None:
         """Press keys; returns when the last is up.
@@ -164,6 +164,12 @@ class SipCall:
         elif self.state is State.TALKING:
             self._agent.begin(self.dialog.request("BYE", self._agent.sent_by(self)), self)
         await self._close()
+
+    def leave_conversation(self) -> None:
+        """Stay on the line without the conversation held here, which ends."""
+        self.stays = self.is_joined = True
+        self.call.state = CallState.TRANSFERRED
+        self._on_over()
 
     # What an agent may ask for besides.
 
@@ -195,7 +201,7 @@ class SipCall:
         """
         self._require_talking()
         request = self.dialog.request("REFER", self._agent.sent_by(self))
-        request.headers.add("Refer-To", f"<{to}>")
+        request.headers.add("Refer-To", f"<{self._agent.uri_of(to, self.peer)}>")
         request.headers.add("Referred-By", f"<{self.dialog.contact}>")
         self._referred = asyncio.get_running_loop().create_future()
         response = await self._agent.ask(request, self)
@@ -315,7 +321,8 @@ class SipCall:
     def _agreed(self, agreement: sdp.Agreement) -> None:
         assert self.media is not None
         self.agreement = agreement
-        self.is_held_by_peer = not agreement.may_send and self._ours is sdp.Direction.BOTH
+        is_held = not agreement.may_send and self._ours is sdp.Direction.BOTH
+        self.call.is_held_by_peer = is_held
         self.media.agree(agreement, self.peer[0])
 
     async def _renegotiate(self, asked: Asked) -> None:
@@ -413,6 +420,7 @@ class SipCall:
                 # Some telephones hang up once they talk to the other one, and report nothing.
                 self._referred.set_result(200)
             self._agent.forget(self)
+            self.gone.set()
             self._on_over()
 
 

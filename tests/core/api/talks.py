@@ -32,7 +32,10 @@ class TextFloor:
     async def end(self):
         self.ended = True
 
-    async def transfer(self, destination):
+    async def hush(self):
+        self.said.append("<hush>")
+
+    async def transfer(self, destination, briefing):
         if destination == "nowhere":
             raise DegradedError("this channel cannot transfer calls")
         self.transferred = destination

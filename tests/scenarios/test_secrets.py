@@ -1,0 +1,59 @@
+"""A card number that is said goes to who asked for it, and nowhere else."""
+
+import json
+
+from loguru import logger
+
+from agent.agent import Agent
+from agent.flow import End, Flow
+from agent.observe.hidden import NOT_SHOWN
+from tests.scenarios.scripted import ScriptedCall
+
+SPOKEN = "four two four two four two four two four two four two four two four two"
+
+
+def told(outcome, log):
+    """Everything anybody could read."""
+    records = [turn.as_json() for turn in outcome.turns]
+    return json.dumps([outcome.history, outcome.messages, outcome.asked, records, log])
+
+
+def test_a_secret_is_in_no_context_transcript_record_or_log():
+    entered, log = [], []
+    flow: Flow[dict] = Flow()
+
+    @flow.step
+    async def card(talk):
+        entered.append(await talk.collect_digits("Your card please?", 16))
+        return End("Thank you.")
+
+    call = ScriptedCall(agent=Agent(flow=flow))
+    call.user_says(SPOKEN, 3.0, 8.0)
+    sink = logger.add(log.append, level="TRACE")
+    try:
+        outcome = call.run(14.0, greet=True)
+    finally:
+        logger.remove(sink)
+
+    assert entered == ["4242" * 4]
+    seen = told(outcome, [str(line) for line in log])
+    assert "four two" not in seen and "4242" not in seen
+    users = [m["content"] for m in outcome.history if m["role"] == "user"]
+    assert users == [NOT_SHOWN] and outcome.turns[1].heard == NOT_SHOWN
+    shown = [e["text"] for _, e in outcome.messages if e["type"] == "transcript"]
+    assert NOT_SHOWN in shown
+
+
+def test_a_card_that_nobody_asked_for_is_in_no_transcript_and_no_record():
+    call = ScriptedCall()
+    call.user_says(SPOKEN, 0.5, 5.5)
+    call.agent_says("Please do not tell me your card.")
+    outcome = call.run(12.0)
+
+    assert outcome.turns[1].heard == "[card number]"
+    finals = [
+        e["text"]
+        for _, e in outcome.messages
+        if e["type"] == "transcript" and e["role"] == "user" and e["final"]
+    ]
+    assert finals == ["[card number]"]
