@@ -1,7 +1,7 @@
 """What a network does to packets, by seed: loss, delay, jitter, reordering, doubling. Pure."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,11 +33,17 @@ class Impairment:
             packets: Sent one after the other.
             every_s: Time between two.
         """
-        chance = random.Random(self.seed)
-        arrivals = []
-        for number, packet in enumerate(packets):
-            lost, doubled = chance.random() < self.loss, chance.random() < self.double
-            for _ in range(0 if lost else 1 + doubled):
-                late_s = self.delay_s + chance.uniform(0, self.jitter_s)
-                arrivals.append((number * every_s + late_s, number, packet))
+        arrivals = [
+            (number * every_s + late_s, number, packet)
+            for (number, packet), late in zip(enumerate(packets), self.fates(), strict=False)
+            for late_s in late
+        ]
         return sorted(arrivals, key=lambda arrival: arrival[:2])
+
+    def fates(self) -> Iterator[list[float]]:
+        """What becomes of each packet: how late it comes, once, twice or not at all."""
+        chance = random.Random(self.seed)
+        while True:
+            lost, doubled = chance.random() < self.loss, chance.random() < self.double
+            copies = 0 if lost else 1 + doubled
+            yield [self.delay_s + chance.uniform(0, self.jitter_s) for _ in range(copies)]

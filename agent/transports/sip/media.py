@@ -12,8 +12,9 @@ from agent.audio.chunk import Int16Array
 from agent.audio.conceal import GapFiller
 from agent.transports.jitter import AudioPacket, JitterBuffer, JitterStats, OrderedPacket
 from agent.transports.pacing import PACKET_S, Overdue, PacedQueue
-from agent.transports.sip import rtp
+from agent.transports.sip import comfort, rtp
 from agent.transports.sip.addresses import Address
+from agent.transports.sip.comfort import ComfortNoise
 from agent.transports.sip.digits import DigitReceiver, DigitSender
 from agent.transports.sip.g711 import G711, PCMA, PCMU, SAMPLE_RATE
 from agent.transports.sip.sdp import Agreement
@@ -46,6 +47,7 @@ class RtpSession(asyncio.DatagramProtocol):
         self._hosts: set[str] = set()
         self._jitter = JitterBuffer()
         self._filler = GapFiller(SAMPLE_RATE)
+        self._comfort = ComfortNoise()
         self._received_digits = DigitReceiver()
         self._sent_digits = DigitSender(_STEP)
         self._digits_sent = asyncio.Event()
@@ -167,8 +169,6 @@ class RtpSession(asyncio.DatagramProtocol):
         if self._remote is None or addr[0] != self._remote[0]:
             # The peer does not know its own address: there is a translator in between.
             self._remote = (addr[0], addr[1])
-        if self._agreement.may_receive:
-            self._overdue.arrived()
         self._deliver(self._jitter.push(packet))
 
     def error_received(self, exc: Exception) -> None:
@@ -183,10 +183,23 @@ class RtpSession(asyncio.DatagramProtocol):
                 key = self._received_digits.push(packet.timestamp, packet.payload)
                 if key:
                     self.on_key(key)
-            # Another type is comfort noise, or a codec that was not agreed on: a gap.
+            elif packet.payload_type == comfort.PAYLOAD_TYPE:
+                self._comfort.describe(packet.payload)
+            # Another type is a codec that was not agreed on: a gap.
             elif packet.payload_type == agreement.payload_type and agreement.may_receive:
+                # Keys and noise are no sound: while they come, the time is filled in.
+                self._overdue.arrived()
                 pcm = _CODECS[agreement.codec].decode(packet.payload)
-                self._give(self._filler.push(item.timestamp, pcm))
+                placed = self._filler.push(item.timestamp, pcm)
+                self._give(self._filled(placed, max(0, len(placed) - len(pcm))))
+                self._comfort.heard()
+
+    def _filled(self, pcm: Int16Array, missing: int) -> Int16Array:
+        """Put noise where nothing was sent on purpose: in the first `missing` samples."""
+        if missing and self._comfort.is_on:
+            pcm = pcm.copy()
+            pcm[:missing] = self._comfort.make(missing)
+        return pcm
 
     def _give(self, pcm: Int16Array) -> None:
         if len(pcm):
@@ -208,6 +221,7 @@ class RtpSession(asyncio.DatagramProtocol):
             self._deliver(self._jitter.flush())
         if count:
             missing = self._filler.wait(count)
+            missing = self._filled(missing, len(missing))
             # Before the first packet there is nothing to continue.
             self._give(missing if len(missing) else np.zeros(count, np.int16))
         if self._overdue.silent_s >= DEAD_AFTER_S and self._agreement.may_receive:

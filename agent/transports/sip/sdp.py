@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from agent.transports.sip.addresses import Address
+from agent.transports.sip.comfort import PAYLOAD_TYPE
 
 TELEPHONE_EVENT = "telephone-event"
 OUR_EVENT_TYPE = 101
@@ -67,6 +68,7 @@ class Agreement:
         payload_type: Of the codec.
         event_type: Payload type of pressed keys; None if the peer knows none.
         direction: Who sends, seen from us.
+        has_noise: Whether the peer describes its silence (RFC 3389).
     """
 
     remote: Address
@@ -74,6 +76,7 @@ class Agreement:
     payload_type: int
     event_type: int | None
     direction: Direction
+    has_noise: bool = False
 
     @property
     def may_send(self) -> bool:
@@ -143,6 +146,7 @@ def agree(media: list[Medium], *, ours: Direction = Direction.BOTH) -> Agreement
         payload_type=int(codec),
         event_type=_event_type(medium),
         direction=_both(direction, ours),
+        has_noise=str(PAYLOAD_TYPE) in medium.formats,
     )
 
 
@@ -280,6 +284,9 @@ def _our_audio(agreement: Agreement, port: int, profile: str) -> list[str]:
     if agreement.event_type is not None:
         types.append(agreement.event_type)
         lines += _events(agreement.event_type)
+    if agreement.has_noise:
+        types.append(PAYLOAD_TYPE)
+        lines.append(f"a=rtpmap:{PAYLOAD_TYPE} CN/8000")
     head = f"m=audio {port} {profile} {' '.join(map(str, types))}"
     return [head, *lines, "a=ptime:20", f"a={agreement.direction}"]
 

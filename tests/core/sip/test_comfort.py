@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.transports.sip.comfort import ComfortNoise
+from tests.core.sip.limits import cases
+
+
+def rms_dbov(pcm):
+    return 20 * np.log10(np.sqrt(np.mean(pcm.astype(float) ** 2)) / (32768 / np.sqrt(2)))
+
+
+@pytest.mark.parametrize("colour", [b"", bytes([90, 140]), bytes([20, 200, 100, 127])])
+@pytest.mark.parametrize("level", [30, 50, 60])
+def test_noise_is_as_loud_as_was_said(level, colour):
+    noise = ComfortNoise()
+    noise.describe(bytes([level]) + colour)
+    assert rms_dbov(noise.make(16_000)) == pytest.approx(-level, abs=1.0)
+
+
+def test_a_negative_coefficient_makes_it_dull_and_a_positive_one_bright():
+    def brightness(k):
+        noise = ComfortNoise()
+        noise.describe(bytes([40, k]))
+        pcm = noise.make(8_000).astype(float)
+        return np.mean(np.diff(pcm) ** 2) / np.mean(pcm**2)
+
+    assert brightness(40) < 1.0 < 3.0 < brightness(214)
+
+
+def test_speech_ends_it():
+    noise = ComfortNoise()
+    assert not noise.make(160).any()
+    noise.describe(bytes([40]))
+    assert noise.make(160).any()
+    noise.heard()
+    assert not noise.make(160).any()
+
+
+@cases
+@given(st.binary(max_size=30))
+def test_any_payload_is_noise_within_bounds(payload):
+    noise = ComfortNoise()
+    noise.describe(payload)
+    pcm = noise.make(200)
+    assert pcm.dtype == np.int16 and len(pcm) == 200
