@@ -27,16 +27,17 @@ RATE = 8_000
 GREETING = "Hello and welcome."
 
 
-def held(heard: Int16Array, *, keys=(), direction=Direction.INBOUND, lines=(), **phone):
+def held(heard: Int16Array, *, keys=(), direction=Direction.INBOUND, lines=(), acts=(), **phone):
     """A call in which the other party sounds like `heard`; who said what until it ended."""
     loop = VirtualLoop()
     try:
-        return loop.run_until_complete(_held(heard, keys, direction, lines, phone))
+        with loop.virtual():
+            return loop.run_until_complete(_held(heard, keys, direction, lines, acts, phone))
     finally:
         loop.close()
 
 
-async def _held(heard, keys, direction, lines, phone):
+async def _held(heard, keys, direction, lines, acts, phone):
     loop = asyncio.get_running_loop()
     side = TwilioSide()
     telephone = Telephone(side, network_s=0.0)
@@ -70,13 +71,15 @@ async def _held(heard, keys, direction, lines, phone):
     await connected.wait()
     (session,) = sessions._running
     began = loop.time()
-    pending = list(keys)
+    pending, doing = list(keys), list(acts)
     number = 0
     async with asyncio.timeout(200):
         while not task.done():
             at_s = loop.time() - began
             while pending and pending[0][0] <= at_s:
                 telephone.says.put_nowait(side.key(pending.pop(0)[1]))
+            while doing and doing[0][0] <= at_s:
+                await doing.pop(0)[1](transport.call)
             piece = heard[number * 160 : (number + 1) * 160]
             packet = np.zeros(160, np.int16)
             packet[: len(piece)] = piece
@@ -173,3 +176,17 @@ def test_a_number_out_of_service_is_hung_up_on():
     said, _, lasted_s, _ = held(tones, direction=Direction.OUTBOUND, detect_machines=True)
 
     assert said == [] and lasted_s < 3.0
+
+
+def test_who_is_on_hold_hears_music_and_is_not_asked_whether_they_are_there():
+    acts = [(3.0, lambda call: call.hold()), (15.0, lambda call: call.resume())]
+    ladder = {"ask_after_s": 4, "asks": 0, "farewell": "Goodbye."}
+
+    said, _, lasted_s, telephone = held(silence(1), acts=acts, ladder=ladder)
+
+    assert said == [GREETING, "Goodbye."] and lasted_s > 18
+    origin = telephone.arrivals[0][0]
+    track = telephone.track(origin, origin + 20).astype(float)
+    seconds = [np.abs(track[i : i + RATE]).max() for i in range(0, 18 * RATE, RATE)]
+    assert all(level > 500 for level in seconds[4:11]), "silence on hold"
+    assert max(seconds[4:11]) < 9000 and max(seconds[16:18]) < 100
