@@ -19,9 +19,9 @@ GREETING = "one two three four five"
 """Heard as a tone of a second."""
 
 
-def models(answer: str = GREETING) -> Models:
+def models(answer: str = GREETING, word: str = "stop.") -> Models:
     """Every caller is understood to say a word each 0.2 s, and is given the same answer."""
-    words = [("stop.", i * WORD_S, (i + 1) * WORD_S) for i in range(600)]
+    words = [(word, i * WORD_S, (i + 1) * WORD_S) for i in range(600)]
     return Models(
         silero=LoudnessPosterior(),
         smart_turn=FixedProsody(0.95),
@@ -33,7 +33,10 @@ def models(answer: str = GREETING) -> Models:
     )
 
 
-def sessions(answer: str = GREETING, *, greeting: str = GREETING, **sections) -> Sessions:
-    """A server without models; `sections` as in a settings file."""
+def sessions(
+    answer: str = GREETING, *, greeting: str = GREETING, agent=None, word="stop.", **sections
+) -> Sessions:
+    """A server without models; `sections` as in a settings file, `agent` makes who talks."""
     given = {"agent": {"greeting": greeting}, **sections}
-    return Sessions(Settings.model_validate(given), models(answer), is_offline=True)
+    settings = Settings.model_validate(given)
+    return Sessions(settings, models(answer, word), is_offline=True, agent=agent)
