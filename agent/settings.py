@@ -315,8 +315,19 @@ class SipSettings(_Section):
     """Networks whose calls are taken; all others hear nothing at all."""
     user: str = "duplex"
     password: SecretStr = SecretStr("")
-    registrar: str | None = Field(None, pattern=r"^sip:[^\s@]+$")
-    """Exchange that gives us a number, such as sip:192.168.1.1. Unset: calls come directly."""
+    tcp: bool = False
+    """Listen to TCP as well, on the same port."""
+    certificate: Path | None = None
+    """PEM file of who we are to those who call over TLS. Unset, TLS is not listened to."""
+    private_key: Path | None = None
+    """PEM file of the certificate's key; unset, it is in the same file."""
+    tls_port: int = Field(5061, ge=0, le=65535)
+    """0 takes a free one and prints it."""
+    authority: Path | None = None
+    """PEM file of whom we trust when we call over TLS. Unset: whom this machine trusts."""
+    registrar: str | None = Field(None, pattern=r"^sips?:[^\s@]+$")
+    """Exchange that gives us a number, such as sip:192.168.1.1 or sip:pbx.example;transport=tls.
+    Unset: calls come directly."""
     expires_s: int = Field(600, ge=60, le=86_400)
     """How long a registration holds; it is renewed at half of that."""
 

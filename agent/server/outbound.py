@@ -112,7 +112,7 @@ async def _facing(sip: SipSettings, uri: str) -> SipSettings:
     Raises:
         RetryError: Its host is unknown.
     """
-    host, _ = await find(uri)
+    host = (await find(uri)).host
     # Any port: on the usual one `duplex serve --sip` may be listening.
     changed: dict[str, object] = {"port": 0, "accept_from": (*sip.accept_from, host)}
     if ipaddress.ip_address(sip.host).is_loopback and not ipaddress.ip_address(host).is_loopback:

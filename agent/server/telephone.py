@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 from loguru import logger
 
@@ -14,8 +16,9 @@ from agent.server.sessions import Sessions
 from agent.settings import SipSettings
 from agent.transports.line import LineTransport
 from agent.transports.sip.addresses import host_port
-from agent.transports.sip.agent import UserAgent, UserAgentSettings
+from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
+from agent.transports.sip.presented import UserAgentSettings
 
 _RETRY_S = 30.0
 """After a registration that failed."""
@@ -51,6 +54,9 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
             "DUPLEX_SIP__PORT to a free UDP port, or to 0 for any"
         ) from error
     print(f"Calls are answered on sip:{settings.user}@{host_port(agent.address)}", flush=True)
+    if agent.tls_port:
+        secure = host_port((agent.address[0], agent.tls_port))
+        print(f"and over TLS on sip:{settings.user}@{secure};transport=tls", flush=True)
     registration = _registration(agent, settings)
     try:
         yield agent
@@ -77,15 +83,44 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
 def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
     """How a user agent with these settings presents itself."""
     registrar = settings.registrar or ""
+    trust = settings.authority
     return UserAgentSettings(
         user=settings.user,
-        domain=registrar.removeprefix("sip:"),
+        domain=registrar.partition(":")[2].partition(";")[0],
         password=settings.password.get_secret_value(),
         advertised=settings.advertised_host,
         rtp_ports=settings.rtp_ports,
         accept_from=settings.accept_from,
         transfer_to=frozenset(transfer_to),
+        tcp=settings.tcp,
+        tls_port=settings.tls_port,
+        certificate=_certificate(settings),
+        trust=_read("sip.authority", trust, _trusting) if trust else None,
     )
+
+
+def _certificate(settings: SipSettings) -> ssl.SSLContext | None:
+    path, key = settings.certificate, settings.private_key
+    if path is None:
+        return None
+
+    def load(path: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path, key)
+        return context
+
+    return _read("sip.certificate and sip.private_key", path, load)
+
+
+def _trusting(path: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(path))
+
+
+def _read(name: str, path: Path, load: Callable[[Path], ssl.SSLContext]) -> ssl.SSLContext:
+    try:
+        return load(path)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"{name}: {path} cannot be used: {error}; give PEM files") from error
 
 
 def _registration(agent: UserAgent, settings: SipSettings) -> "asyncio.Task[None] | None":

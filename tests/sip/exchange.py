@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agent.transports.sip.agent import UserAgent, UserAgentSettings
+from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
+from agent.transports.sip.presented import UserAgentSettings
 
 _LIMIT_S = 12.0
 

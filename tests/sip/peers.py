@@ -106,24 +106,34 @@ class Program:
 class Baresip(Program):
     """The softphone baresip: plays a file, records what it hears, tells events as JSON."""
 
-    def __init__(self, home: Path, question: Path | None, *, auto_answer: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        question: Path | None,
+        *,
+        auto_answer: bool = False,
+        tls: Path | None = None,
+        modules: str = "",
+        account: str = "audio_codecs=PCMU",
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.port, control, self._console = free_port(), free_port(), free_port()
         if question is None:
             hum = 8000 * np.sin(2 * np.pi * 300 * np.arange(20 * RATE) / RATE)
             question = telephone_wav(home / "hum.wav", hum.astype(np.int16))
-        modules = "g711 account menu aufile aubridge sndfile ctrl_tcp cons".split()
+        loaded = f"g711 account menu aufile aubridge sndfile ctrl_tcp cons {modules}".split()
         (home / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\n"
             f"ctrl_tcp_listen 127.0.0.1:{control}\ncons_listen 127.0.0.1:{self._console}\n"
             f"audio_source aufile,{question}\naudio_player aubridge,nil\naudio_alert aubridge,nil\n"
             f"audio_srate 8000\naudio_channels 1\nsnd_path {home}\n"
             f"module_path {_baresip_modules()}\n"
-            + "".join(f"module {name}.so\n" for name in modules)
+            + (f"sip_certificate {tls}\nsip_cafile {tls}\n" if tls else "")
+            + "".join(f"module {name}.so\n" for name in loaded)
         )
         mode = "auto" if auto_answer else "manual"
         (home / "accounts").write_text(
-            f"<sip:tester@127.0.0.1>;regint=0;audio_codecs=PCMU;answermode={mode}\n"
+            f"<sip:tester@127.0.0.1>;regint=0;{account};answermode={mode}\n"
         )
         (home / "contacts").write_text("")
         program = require("baresip")
@@ -184,16 +194,16 @@ def _baresip_modules() -> Path:
 class Linphone(Program):
     """The softphone linphonec, with files for a sound card."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, codecs: tuple[str, ...] = ("PCMU",)) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         (home / "linphonerc").write_text(
-            f"[sip]\nsip_port={self.port}\nsip_tcp_port=0\nsip_tls_port=0\n"
+            f"[sip]\nsip_port={self.port}\nsip_tcp_port=-2\nsip_tls_port=0\n"
             "use_ipv6=0\ndefault_proxy=-1\nuse_info=0\nuse_rfc2833=1\nregister_only_when_network_is_up=0\n"
             "[net]\nmtu=1300\n[video]\ndisplay=0\ncapture=0\n[sound]\nechocancellation=0\n"
             + "".join(
                 f"[audio_codec_{i}]\nmime={mime}\nrate={rate}\nchannels={channels}\n"
-                f"enabled={int(mime == 'PCMU')}\n"
+                f"enabled={int(mime in codecs)}\n"
                 for i, (mime, rate, channels) in enumerate(
                     [
                         ("opus", 48000, 2),

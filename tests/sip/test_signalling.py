@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from agent.transports.sip.agent import CallRefusedError, UserAgent, UserAgentSettings
+from agent.transports.sip.agent import CallRefusedError, UserAgent
+from agent.transports.sip.presented import UserAgentSettings
 from tests.sip.exchange import Taken, exchange, finished, within
 from tests.sip.peers import Baresip, Ear, Linphone, free_port, require, sipp
 from tests.sip.scenarios import (
@@ -92,7 +93,7 @@ async def test_a_hold_of_before_rfc_3264_is_understood(tmp_path):
         run = sipp(scenario(*steps), ours.port, tmp_path, "-m", "1")
         taken = await ours.next()
         await finished(run)
-        assert taken.call.is_held_by_peer
+        assert taken.call.call.is_held_by_peer
 
 
 async def test_a_caller_who_gives_up_is_let_go(tmp_path):

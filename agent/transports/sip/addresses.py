@@ -1,6 +1,7 @@
 """URIs, name-addresses and Via headers of SIP. Pure."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.transports.sip.message import MalformedError
 
@@ -8,6 +9,15 @@ Address = tuple[str, int]
 """Host and UDP port."""
 
 DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
+
+
+class Hop(NamedTuple):
+    """Where a message goes next, or came from: an address, not a name, and how to speak to it."""
+
+    host: str
+    port: int
+    protocol: str = "UDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +29,28 @@ class Uri:
         host: Name or address, IPv6 without brackets.
         port: None if it is not said.
         parameters: By lower-case name; without a value it is empty.
+        is_secure: Whether it is a sips URI, reached over TLS only.
     """
 
     user: str
     host: str
     port: int | None = None
     parameters: dict[str, str] = field(default_factory=dict)
+    is_secure: bool = False
 
     @property
     def address(self) -> Address:
         """Where it is to be reached, as far as it says so itself."""
-        return self.host, self.port or DEFAULT_PORT
+        default = DEFAULT_TLS_PORT if self.protocol == "TLS" else DEFAULT_PORT
+        return self.host, self.port or default
+
+    @property
+    def protocol(self) -> str:
+        """How it is to be spoken to: UDP, TCP or TLS."""
+        if self.is_secure:
+            return "TLS"
+        wanted = self.parameters.get("transport", "udp").upper()
+        return wanted if wanted in ("TCP", "TLS") else "UDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +110,8 @@ def parse_uri(text: str) -> Uri:
     user, _, rest = rest.rpartition("@") if "@" in rest else ("", "", rest)
     place, _, parameters = rest.partition(";")
     host, port = _host_port(place)
-    return Uri(user.partition(":")[0], host, port, _parameters(parameters))
+    secure = scheme.lower() == "sips"
+    return Uri(user.partition(":")[0], host, port, _parameters(parameters), secure)
 
 
 def parse_name_address(text: str) -> NameAddress:
@@ -128,9 +150,9 @@ def parse_via(text: str) -> Via:
     return Via(words[0].rpartition("/")[2].upper(), host, port, _parameters(parameters))
 
 
-def host_port(address: Address) -> str:
+def host_port(address: Address | Hop) -> str:
     """Write an address as in a Via or a URI."""
-    host, port = address
+    host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

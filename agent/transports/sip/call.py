@@ -20,7 +20,7 @@ from agent.transports.phone.call import (
     UnsupportedError,
 )
 from agent.transports.sip import sdp
-from agent.transports.sip.addresses import Address, parse_name_address, parse_uri
+from agent.transports.sip.addresses import Hop, parse_name_address, parse_uri
 from agent.transports.sip.dialog import Dialog, response_to
 from agent.transports.sip.digits import from_info
 from agent.transports.sip.g711 import SAMPLE_RATE
@@ -75,7 +75,7 @@ class SipCall(Told):
         dialog: Dialog,
         *,
         direction: Direction,
-        peer: Address,
+        peer: Hop,
         headers: Mapping[str, str],
         transfer_to: frozenset[str] = frozenset(),
     ) -> None:

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 
-from agent.transports.sip.addresses import Address, host_port, parse_name_address, parse_uri
+from agent.transports.sip.addresses import Hop, host_port, parse_name_address, parse_uri
 from agent.transports.sip.message import (
     Headers,
     MalformedError,
@@ -14,6 +14,9 @@ from agent.transports.sip.message import (
 
 ALLOWED = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY"
 USER_AGENT = "Duplex"
+
+_LARGEST_HEADER = 256
+_MOST_HEADERS_KEPT = 20
 
 
 def new_branch() -> str:
@@ -124,7 +127,7 @@ class Dialog:
         if contacts := request.headers.all("Contact"):
             self.target = parse_name_address(contacts[0]).uri
 
-    def request(self, method: str, sent_by: Address, *, number: int | None = None) -> Request:
+    def request(self, method: str, sent_by: Hop, *, number: int | None = None) -> Request:
         """Write a request inside the dialog.
 
         Args:
@@ -151,7 +154,7 @@ class Dialog:
             headers.add("Route", route)
         return Request(method, self.target, headers)
 
-    def next_hop(self) -> Address:
+    def next_hop(self) -> Hop:
         """Where requests of this dialog are sent: the nearest proxy, else their Contact.
 
         Raises:
@@ -160,9 +163,9 @@ class Dialog:
         return _place(parse_name_address(self.route[0]).uri if self.route else self.target)
 
 
-def via(sent_by: Address) -> str:
+def via(sent_by: Hop) -> str:
     """Write our Via, with a fresh branch."""
-    return f"SIP/2.0/UDP {host_port(sent_by)};rport;branch={new_branch()}"
+    return f"SIP/2.0/{sent_by.protocol} {host_port(sent_by)};rport;branch={new_branch()}"
 
 
 def response_to(
@@ -198,7 +201,28 @@ def response_to(
     return Response(status, reason, headers)
 
 
-def _place(uri: str) -> Address:
+def _place(uri: str) -> Hop:
     parsed = parse_uri(uri)
     maddr = parsed.parameters.get("maddr")
-    return (maddr or parsed.host, parsed.address[1])
+    return Hop(maddr or parsed.host, parsed.address[1], parsed.protocol)
+
+
+def tag_of(request: Request) -> str:
+    """The tag of its To: empty in a request that begins something."""
+    to = request.headers.get("To") or ""
+    for parameter in to.rpartition(">")[2].split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "tag":
+            return value.strip()
+    return ""
+
+
+def extras(request: Request) -> dict[str, str]:
+    """What the caller or its exchange says besides: X- headers and who they vouch for."""
+    wanted = ("p-asserted-identity", "diversion", "subject", "user-agent")
+    found = [
+        (name, value[:_LARGEST_HEADER])
+        for name, value in request.headers
+        if name.lower().startswith("x-") or name.lower() in wanted
+    ]
+    return dict(found[:_MOST_HEADERS_KEPT])

@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 from agent.errors import RetryError, SettingsError
-from agent.transports.sip.addresses import Address, parse_uri
+from agent.transports.sip.addresses import Hop, parse_uri
 from agent.transports.sip.message import MalformedError
 
 
@@ -34,21 +34,22 @@ def address_of_record(to: str, registrar: str | None) -> str:
     return uri
 
 
-async def find(uri: str, family: socket.AddressFamily = socket.AF_UNSPEC) -> Address:
+async def find(uri: str, family: socket.AddressFamily = socket.AF_UNSPEC) -> Hop:
     """Where requests to `uri` go. SRV records are not looked up.
 
     Raises:
         RetryError: Its host is unknown.
     """
     try:
-        host, port = parse_uri(uri).address
+        parsed = parse_uri(uri)
+        host, port = parsed.address
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, family=family, type=socket.SOCK_DGRAM
         )
     except (MalformedError, OSError) as error:
         raise RetryError(f"cannot find {uri}: {error}") from error
     address = found[0][4]
-    return str(address[0]), int(address[1])
+    return Hop(str(address[0]), int(address[1]), parsed.protocol)
 
 
 def local_host(peer: str) -> str:

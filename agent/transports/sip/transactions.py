@@ -6,7 +6,7 @@ Time arrives as an argument, in seconds of any one clock. What is to be sent wai
 
 from dataclasses import dataclass, field
 
-from agent.transports.sip.addresses import Address, Via, parse_via
+from agent.transports.sip.addresses import DEFAULT_PORT, Hop, Via, parse_via
 from agent.transports.sip.message import Headers, MalformedError, Request, Response, cseq
 
 T1_S = 0.5
@@ -35,7 +35,7 @@ class Asked:
     """
 
     request: Request
-    source: Address
+    source: Hop
     key: Key
 
 
@@ -56,7 +56,7 @@ class GivenUp:
 
 @dataclass(slots=True)
 class _Server:
-    reply_to: Address
+    reply_to: Hop
     dies_at: float
     response: bytes = b""
     is_final: bool = False
@@ -67,24 +67,24 @@ class _Server:
 @dataclass(slots=True)
 class _Client:
     request: Request
-    to: Address
+    to: Hop
     dies_at: float
     repeat_at: float | None
     interval: float = T1_S
     is_final: bool = False
     ack: bytes = b""
-    ack_to: Address | None = None
+    ack_to: Hop | None = None
 
 
 @dataclass(slots=True)
 class TransactionLayer:
-    """All transactions of one UDP port. Pure."""
+    """All transactions of one user agent. Pure."""
 
-    outgoing: list[tuple[bytes, Address]] = field(default_factory=list)
+    outgoing: list[tuple[bytes, Hop]] = field(default_factory=list)
     _servers: dict[Key, _Server] = field(default_factory=dict)
     _clients: dict[Key, _Client] = field(default_factory=dict)
 
-    def receive_request(self, request: Request, source: Address, now: float) -> Asked | None:
+    def receive_request(self, request: Request, source: Hop, now: float) -> Asked | None:
         """Take a request.
 
         Returns:
@@ -130,7 +130,9 @@ class TransactionLayer:
         self.outgoing.append((server.response, server.reply_to))
         if server.is_final:
             server.dies_at = now + GIVE_UP_S
-            if key[2] == "INVITE":
+            # A 2xx crosses proxies that may speak UDP beyond; all else is repeated for UDP alone.
+            is_repeated = server.reply_to.protocol == "UDP" or response.status < 300
+            if key[2] == "INVITE" and is_repeated:
                 server.repeat_at = now + T1_S
 
     def settle(self, key: Key) -> None:
@@ -138,7 +140,7 @@ class TransactionLayer:
         if server := self._servers.get(key):
             server.repeat_at = None
 
-    def request(self, request: Request, to: Address, now: float) -> Key:
+    def request(self, request: Request, to: Hop, now: float) -> Key:
         """Send a request, and repeat it until it is answered.
 
         Args:
@@ -151,7 +153,9 @@ class TransactionLayer:
         """
         via = parse_via(request.headers.all("Via")[0])
         key = (via.branch, "", request.method)
-        self._clients[key] = _Client(request, to, now + GIVE_UP_S, now + T1_S)
+        self._clients[key] = _Client(
+            request, to, now + GIVE_UP_S, now + T1_S if to.protocol == "UDP" else None
+        )
         self.outgoing.append((bytes(request), to))
         return key
 
@@ -188,7 +192,7 @@ class TransactionLayer:
             self.outgoing.append((client.ack, client.to))
         return Answered(response, key)
 
-    def acknowledge(self, key: Key, ack: bytes, to: Address) -> None:
+    def acknowledge(self, key: Key, ack: bytes, to: Hop) -> None:
         """Send the ACK of a 2xx to an INVITE, and again whenever the 2xx is repeated.
 
         Args:
@@ -229,7 +233,7 @@ class TransactionLayer:
         return lost
 
     def _acknowledged(
-        self, request: Request, source: Address, key: Key, known: _Server | None
+        self, request: Request, source: Hop, key: Key, known: _Server | None
     ) -> Asked | None:
         if known:
             # Of a failure: same branch, and nobody else's business.
@@ -238,7 +242,7 @@ class TransactionLayer:
         return Asked(request, source, key)
 
 
-def _stamp(headers: Headers, via: Via, source: Address) -> None:
+def _stamp(headers: Headers, via: Via, source: Hop) -> None:
     """Note in the topmost Via where the request came from (RFC 3581)."""
     top = headers.all("Via")[0]
     stamped = f"{top};received={source[0]}"
@@ -248,8 +252,10 @@ def _stamp(headers: Headers, via: Via, source: Address) -> None:
     headers.put_first("Via", stamped)
 
 
-def _reply_to(via: Via, source: Address) -> Address:
-    return source if "rport" in via.parameters else (source[0], via.port or 5060)
+def _reply_to(via: Via, source: Hop) -> Hop:
+    if source.protocol != "UDP" or "rport" in via.parameters:
+        return source
+    return Hop(source.host, via.port or DEFAULT_PORT)
 
 
 def _ack_of_failure(invite: Request, response: Response) -> Request:

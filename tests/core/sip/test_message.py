@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.transports.sip.addresses import parse_name_address, parse_uri, parse_via
+from agent.transports.sip.addresses import Hop, parse_name_address, parse_uri, parse_via
 from agent.transports.sip.dialog import Dialog, response_to
 from agent.transports.sip.message import Headers, MalformedError, Request, Response, cseq, parse
 from agent.transports.sip.transactions import TransactionLayer
@@ -99,10 +99,10 @@ def test_requests_in_a_dialog_go_by_its_route():
     request = parse(INVITE)
     request.headers.add("Record-Route", "<sip:near;lr>, <sip:far;lr>")
     dialog = Dialog.of_invite(request, "sip:bot@us")
-    bye = dialog.request("BYE", ("us", 5060))
+    bye = dialog.request("BYE", Hop("us", 5060))
     assert bye.uri == "sip:j@10.0.0.1:5070;ob"
     assert bye.headers.all("Route") == ["<sip:near;lr>", "<sip:far;lr>"]
-    assert dialog.next_hop() == ("near", 5060)
+    assert dialog.next_hop() == Hop("near", 5060)
 
 
 NEAR_MISS = st.lists(
@@ -150,7 +150,7 @@ def test_any_bytes_are_a_message_or_malformed(datagram):
         message = parse(datagram)
         parse(bytes(message))
         if isinstance(message, Request):
-            TransactionLayer().receive_request(message, ("10.0.0.1", 5060), 0.0)
+            TransactionLayer().receive_request(message, Hop("10.0.0.1", 5060), 0.0)
             Dialog.of_invite(message, "sip:bot@us").next_hop()
         else:
             TransactionLayer().receive_response(message, 0.0)

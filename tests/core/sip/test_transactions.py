@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.transports.sip.addresses import Hop
 from agent.transports.sip.dialog import response_to
 from agent.transports.sip.message import MalformedError, Request, parse
 from agent.transports.sip.transactions import GIVE_UP_S, GivenUp, TransactionLayer
 from tests.core.sip.limits import cases
 
-SOURCE = ("10.0.0.9", 6000)
+SOURCE = Hop("10.0.0.9", 6000)
 
 
 def request(method="INVITE", branch="z9hG4bK1", cseq_method=None, rport=""):
@@ -33,7 +34,7 @@ def test_a_repeated_request_is_seen_once_and_answered_twice():
     layer.respond(asked.key, response_to(asked.request, 200, "OK"), 0.0)
     assert layer.receive_request(request("BYE"), SOURCE, 0.4) is None
     # Without rport the answer goes to the port that the Via names (RFC 3261 18.2.2).
-    assert sent(layer) == [("SIP/2.0 200 OK", ("10.0.0.9", 5070))] * 2
+    assert sent(layer) == [("SIP/2.0 200 OK", Hop("10.0.0.9", 5070))] * 2
 
 
 def test_with_rport_the_answer_goes_where_the_request_came_from():

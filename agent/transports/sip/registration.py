@@ -1,0 +1,59 @@
+"""Telling a registrar where calls for us go (RFC 3261 section 10)."""
+
+from agent.errors import RetryError
+from agent.transports.sip.addresses import Hop, parse_uri
+from agent.transports.sip.dialog import Dialog
+from agent.transports.sip.message import Response
+from agent.transports.sip.requests import Requests
+
+
+async def register(
+    requests: Requests, registrar: str, expires_s: int, *, to: Hop, sent_by: Hop, contact: str
+) -> int:
+    """Register, or end it with an `expires_s` of 0.
+
+    Args:
+        requests: Of the user agent.
+        registrar: Such as sip:pbx.example.
+        expires_s: How long it shall hold.
+        to: Where the registrar is.
+        sent_by: Our address, as it reaches us.
+        contact: Where calls for us go.
+
+    Returns:
+        How long it holds, in seconds, as the registrar says.
+
+    Raises:
+        RetryError: It did not answer, or refused.
+    """
+    host, user = parse_uri(registrar).host, parse_uri(contact).user
+    ours = f"sip:{user}@{f'[{host}]' if ':' in host else host}"
+    dialog = Dialog.calling(ours, ours, contact)
+    dialog.target = registrar
+    request = dialog.request("REGISTER", sent_by)
+    request.headers.add("Expires", str(expires_s))
+    response = await requests.ask(request, to, dialog)
+    if response is None:
+        raise RetryError(f"{registrar} does not answer; check sip.registrar and the network")
+    if response.status >= 300:
+        raise RetryError(
+            f"{registrar} refused to register {user}: {response.status} "
+            f"{response.reason}; check sip.user and sip.password"
+        )
+    return _granted(response, contact, expires_s)
+
+
+def _granted(response: Response, contact: str, asked_s: int) -> int:
+    """Seconds a registration holds: said beside our own contact, or for all."""
+    for value in response.headers.all("Contact"):
+        if contact in value:
+            for parameter in value.rpartition(">")[2].split(";"):
+                name, _, seconds = parameter.partition("=")
+                if name.strip().lower() == "expires":
+                    return _seconds(seconds, asked_s)
+    return _seconds(response.headers.get("Expires") or "", asked_s)
+
+
+def _seconds(text: str, most: int) -> int:
+    text = text.strip()
+    return min(most, int(text[:9])) if text.isascii() and text.isdecimal() else most
