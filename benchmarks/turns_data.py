@@ -19,6 +19,7 @@ import soxr
 
 from agent.asr.moonshine import Moonshine
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, to_float, to_int16
+from benchmarks.boundary_data import Said, is_kept_out, said
 from benchmarks.corpus import CorpusUnavailableError, telephone_prompts
 
 LONGEST_S = 12.0
@@ -122,13 +123,13 @@ def digits(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
                 left = left - 1 if left else chance.choice((2, 2, 3))
                 if index + 1 < count:
                     gap = chance.uniform(*GROUP_PAUSE_S) if left == 0 else chance.uniform(0.02, 0.1)
-                    parts.append(_hiss(samples(gap), rng))
-            parts.append(_hiss(samples(TAIL_S), rng))
+                    parts.append(hiss(samples(gap), rng))
+            parts.append(hiss(samples(TAIL_S), rng))
             yield Utterance(
                 name,
                 f"digits-{speaker}-{number}",
                 "digits",
-                np.concatenate([_hiss(samples(0.4), rng), *parts]),
+                np.concatenate([hiss(samples(0.4), rng), *parts]),
                 expects="digits",
                 digits=count,
             )
@@ -168,7 +169,7 @@ def spelled(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
         name = f"spelled-{number}"
         chance = seeded(name)
         rng = np.random.default_rng(number)
-        parts = [_hiss(samples(0.4), rng)]
+        parts = [hiss(samples(0.4), rng)]
         groups = line.split(",")
         for index, group in enumerate(groups):
             said = np.asarray(voice(group.strip()), np.float32)
@@ -176,8 +177,48 @@ def spelled(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
             parts.append(_trimmed(pcm))
             last = index + 1 == len(groups)
             gap = TAIL_S if last else chance.uniform(*GROUP_PAUSE_S)
-            parts.append(_hiss(samples(gap), rng))
+            parts.append(hiss(samples(gap), rng))
         yield Utterance(name, name, "spelled", np.concatenate(parts), expects="spelling")
+
+
+QUERIES = 180
+SPEEDS = (0.85, 1.0, 1.2)
+
+
+def queries(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """What people say to machines, by our own voice: whole, and stopped between two words.
+
+    Of the texts that `benchmarks.fit_boundary` keeps out (`data/texts` holds the repositories of
+    `benchmarks.boundary_data`): a voice that Smart Turn has not heard, and short questions.
+    """
+    from hibari import Hibari
+
+    voice = Hibari(threads=1)
+    texts = [one.text for one in said(data / "texts") if is_kept_out(one.text) and _is_short(one)]
+    for number, text in enumerate(sorted(texts, key=lambda text: seeded(text).random())[:QUERIES]):
+        name = f"query-{number}"
+        chance = seeded(name)
+        rng = np.random.default_rng(number)
+        mark = "" if text.rstrip().endswith((".", "?", "!")) else "."
+        spoken = np.asarray(voice(text.strip() + mark, chance.choice(SPEEDS)), np.float32)
+        pcm = _trimmed(to_int16(soxr.resample(spoken, 24_000, SAMPLE_RATE).astype(np.float32)))
+        pcm = np.concatenate([hiss(samples(0.4), rng), pcm])
+        yield Utterance(
+            name, name, "queries", np.concatenate([pcm, hiss(samples(TAIL_S), rng)])
+        )
+        words = moonshine.transcribe(to_float(pcm)).words
+        if len(words) < 2:
+            continue
+        before = chance.randrange(1, len(words))
+        at = _quietest(pcm, words[before - 1].end_sample, words[before].start_sample)
+        stopped = _joined(pcm[:at], hiss(samples(TAIL_S), rng))
+        yield Utterance(
+            f"{name}-{before}", name, "queries", stopped, goes_on=True, only_last=True
+        )
+
+
+def _is_short(one: Said) -> bool:
+    return not one.is_answer and one.source != "snips" and 3 <= len(one.text.split()) <= 14
 
 
 SOURCES: dict[str, Callable[[Path, Moonshine], Iterator[Utterance]]] = {
@@ -185,6 +226,7 @@ SOURCES: dict[str, Callable[[Path, Moonshine], Iterator[Utterance]]] = {
     "digits": digits,
     "spelled": spelled,
     "prompts": prompts,
+    "queries": queries,
 }
 
 
@@ -226,7 +268,7 @@ def _joined(head: Int16Array, tail: Int16Array) -> Int16Array:
     return np.concatenate([head[:-width], over.astype(np.int16), tail[width:]])
 
 
-def _hiss(length: int, rng: np.random.Generator) -> Int16Array:
+def hiss(length: int, rng: np.random.Generator) -> Int16Array:
     """A quiet line, -66 dBFS: the digits come without a room."""
     return np.clip(rng.normal(0.0, 16.0, length), -200, 200).astype(np.int16)
 
