@@ -3,8 +3,9 @@
     python -m benchmarks.turns_cache --data DIR --into CACHE
     python -m benchmarks.fit_turns --cache CACHE
 
-DIR holds `commands/` (github.com/Picovoice/speech-to-intent-benchmark) and `digits/`
-(github.com/Jakobovski/free-spoken-digit-dataset). Writes `agent/turns/fitted.py` and prints one
+DIR holds `commands/` (github.com/Picovoice/speech-to-intent-benchmark), `digits/`
+(github.com/Jakobovski/free-spoken-digit-dataset) and, in `texts/`, the repositories of
+`benchmarks.boundary_data`. Writes `agent/turns/fitted.py` and prints one
 JSON line.
 
 Logistic regression over moments of silence: at each, a turn's end is an example of an end, and a
@@ -35,6 +36,9 @@ EVERY = 4
 """Neighbouring hops say the same."""
 
 RIDGE = 1.0
+
+ASKED = ("commands", "queries")
+"""Sources of what nobody had asked for."""
 
 
 def is_taught(clip: str) -> bool:
@@ -116,7 +120,7 @@ def write(
     short: dict[str, float], continuous: dict[str, float], missing: float, complete: float
 ) -> None:
     def told(weights: dict[str, float]) -> str:
-        names = ("bias", "words", "voice", "pause")
+        names = ("bias", "words", "length", "voice", "pause")
         return ", ".join(f"{name}={weights[name]:.3f}" for name in names)
 
     FITTED.write_text(
@@ -136,15 +140,17 @@ FITTED = Model(
     )
 
 
-USED = ("bias", "words", "voice", "pause")
+USED = ("bias", "words", "length", "voice", "pause")
 
 
 def main(caches: list[Path]) -> dict[str, object]:
     """Fit both ways of speaking."""
     pauses = [pause for cache in caches for pause in load(cache) if is_taught(pause.clip)]
-    orders = [pause for pause in pauses if pause.source == "commands"]
+    # Orders alone would teach that short questions are never over, and that Smart Turn may be
+    # believed whoever speaks.
+    asked = [pause for pause in pauses if pause.source in ASKED]
     dictated = [pause for pause in pauses if pause.expects]
-    short = fit(orders, evidence(orders), USED, balanced=True)
+    short = fit(asked, evidence(asked), USED, balanced=True)
     table = evidence(dictated)
     # Neither words nor voice tell the last group of digits from the others: their weights came out
     # at 0.00 and -0.17.
@@ -152,7 +158,7 @@ def main(caches: list[Path]) -> dict[str, object]:
     missing, complete = digits_say(dictated, table)
     write(short, continuous, missing, complete)
     return {
-        "orders": len(orders),
+        "asked": len(asked),
         "dictated": len(dictated),
         "short": short,
         "continuous": continuous,

@@ -153,7 +153,9 @@ def _first_loud(pcm: Int16Array, first: int, last: int) -> int:
     """First frame of the first word, by its level, among those from `first` to `last`."""
     frames = pcm[: len(pcm) // FRAME * FRAME].astype(np.float64).reshape(-1, FRAME)
     level = 10 * np.log10(np.mean(frames**2, axis=1) + 1.0)
-    audible = max(np.quantile(level, 0.1) + ABOVE_FLOOR_DB, np.quantile(level, 0.95) - BELOW_SPEECH_DB)
+    audible = max(
+        np.quantile(level, 0.1) + ABOVE_FLOOR_DB, np.quantile(level, 0.95) - BELOW_SPEECH_DB
+    )
     for frame in range(first, last):
         if (level[frame : frame + 5] > audible).all():
             return frame

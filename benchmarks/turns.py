@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from agent.turns.ending import SPECULATE_ODDS, Context, at_most_s
+from agent.turns.boundary import boundary
+from agent.turns.ceiling import at_most_s
+from agent.turns.ending import EARLIEST_S, SPECULATE_ODDS, Context
 from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD
 from agent.vad.readings import Profile
-from benchmarks.fit_turns import USED, fit, is_taught, lasting
+from benchmarks.fit_turns import ASKED, USED, fit, is_taught, lasting
 from benchmarks.machine import describe
 from benchmarks.turns_cache import SHORTEST_S, Pause, load, record
 from benchmarks.turns_frontier import (
@@ -43,8 +45,10 @@ from benchmarks.turns_frontier import (
 from benchmarks.turns_plot import draw
 from benchmarks.turns_systems import (
     HOPS_S,
+    TERMS,
     evidence,
     first_hops,
+    in_order,
     ours,
     pipecat_stock,
     smart_turn_swept,
@@ -53,6 +57,7 @@ from benchmarks.turns_systems import (
 )
 
 DRAWS = 1000
+USUAL = ["commands", "digits", "emails", "spelled"]
 OURS, RIVAL = "ours", "Smart Turn 3.2, swept"
 
 
@@ -89,16 +94,18 @@ def orders(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any]:
 
 
 def _short() -> list[float]:
-    weights = FITTED.short
-    return [weights.bias, weights.words, weights.voice, 1.0, weights.pause]
+    return in_order(FITTED.short)
 
 
 def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes:
     """Ours as it is delivered."""
     # The odds are those of one pause a turn.
     commit = math.log(HAZARD * context.cost_s * context.pauses_per_turn)
-    latest_s = np.array([at_most_s(pause.text, context) for pause in pauses])
-    return outcomes(pauses, np.minimum(first_hops(odds, [commit]), latest_s), ["stock"])
+    fires_s = first_hops(odds, [commit])
+    if context.profile is Profile.SHORT:
+        latest_s = [at_most_s(pause.text, boundary(pause.text)) for pause in pauses]
+        fires_s = np.minimum(fires_s, np.array(latest_s))
+    return outcomes(pauses, np.maximum(fires_s, EARLIEST_S), ["stock"])
 
 
 def _figures(found: Outcomes, draws: Floats) -> dict[str, Any]:
@@ -122,6 +129,7 @@ def _ratios(mine: Outcomes, rival: Outcomes, draws: Floats) -> dict[str, Any]:
 def _point(found: Outcomes) -> dict[str, float]:
     latency = found.latency_s[0]
     return {
+        "pauses": len(found.hold_clips),
         "cut_off_share": round(float(found.cut.mean()), 4),
         "dead_air_mean_s": round(float(latency.mean()), 3),
         "dead_air_p50_s": round(float(np.quantile(latency, 0.5)), 3),
@@ -164,9 +172,9 @@ def calibration(pauses: Sequence[Pause], odds: Floats) -> dict[str, Any]:
 
 def _ablations(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any]:
     """Figures with a term left out, the others fitted anew."""
-    learnt, told = evidence(taught), evidence(pauses)
+    learnt, told = evidence(taught), evidence(pauses, at_once=True)
     rows = {}
-    for left_out in ("words", "voice", "pause"):
+    for left_out in ("words", "length", "voice", "pause"):
         used = [name for name in USED if name != left_out]
         weights = fit(taught, learnt, used, balanced=True)
         odds = weighed(told, list(weights.values()))
@@ -177,7 +185,8 @@ def _ablations(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, An
 
 
 def _transfer(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any]:
-    """What a setting chosen on the clips that were learnt from does on the others."""
+    """What a setting chosen on the orders that were learnt from does on the others."""
+    taught = [pause for pause in taught if pause.source == "commands"]
     rows = {}
     for name, learnt, judged in (
         (
@@ -211,20 +220,37 @@ def _turns_cut(pauses: Sequence[Pause], found: Outcomes) -> dict[str, Any]:
     }
 
 
+def _requests(pauses: Sequence[Pause]) -> dict[str, Any]:
+    """Short questions among them; as delivered, by a voice that Smart Turn has not heard."""
+    odds = weighed(evidence(pauses), _short())
+    asks = [pause.text.rstrip().endswith("?") for pause in pauses]
+    chosen = {
+        "all": range(len(pauses)),
+        "questions": [row for row, is_question in enumerate(asks) if is_question],
+    }
+    return {
+        name: {
+            "ours": _point(ours_at([pauses[row] for row in rows], odds[list(rows)], Context())),
+            "Pipecat's default": _point(pipecat_stock([pauses[row] for row in rows])),
+        }
+        for name, rows in chosen.items()
+    }
+
+
 def dictation(pauses: Sequence[Pause]) -> dict[str, Any]:
     """Numbers and spelling: how many are not split by any of their pauses."""
-    weights = FITTED.continuous
     rows = {}
     for name, knows in (
         ("ours, number of digits known", True),
         ("ours, number not known", False),
     ):
         table = evidence(pauses, knows_digits=knows)
-        context = table[:, :, 3]
-        table[:, :, 3] = np.where(
+        column = TERMS.index("context")
+        context = table[:, :, column]
+        table[:, :, column] = np.where(
             context > 0, FITTED.digits_complete, np.where(context < 0, FITTED.digits_missing, 0.0)
         )
-        odds = weighed(table, [weights.bias, weights.words, weights.voice, 1.0, weights.pause])
+        odds = weighed(table, in_order(FITTED.continuous))
         rows[name] = _unsplit(pauses, ours_at(pauses, odds, Context(Profile.CONTINUOUS)))
     rows["Pipecat's default"] = _unsplit(pauses, pipecat_stock(pauses))
     swept = timeouts(pauses)
@@ -263,7 +289,7 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
     asked = [pause for pause in judged if pause.source == "commands"]
     spoken = [pause for pause in asked if not pause.is_made]
     found: dict[str, Any] = {"benchmark": "turns", "clips": clips}
-    found["orders"] = orders(asked, [pause for pause in taught if pause.source == "commands"])
+    found["orders"] = orders(asked, [pause for pause in taught if pause.source in ASKED])
     found["orders, their own pauses only"] = {
         name: dict(zip(METRICS, (round(float(x), 4) for x in summary(one)), strict=True))
         for name, one in (
@@ -277,6 +303,8 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
     found["orders, as spoken"] = _turns_cut(spoken, ours_at(spoken, odds, Context())) | {
         "Pipecat's default": _turns_cut(spoken, pipecat_stock(spoken))
     }
+    if queries := [pause for pause in judged if pause.source == "queries"]:
+        found["requests by our own voice"] = _requests(queries)
     prompts = [pause for pause in judged if pause.source == "prompts"]
     if prompts:
         found["prompts"] = {
@@ -303,7 +331,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     caches = options.cache or [Path(tempfile.gettempdir()) / "duplex-turns.jsonl"]
     if options.data:
-        record(options.data, caches[0], ["commands", "digits", "spelled"])
+        record(options.data, caches[0], USUAL)
     result = main([pause for cache in caches for pause in load(cache)], options.clips)
     if options.plot:
         options.plot.write_text(draw(result["orders"]["frontiers"]), encoding="utf-8")

@@ -26,6 +26,9 @@ from benchmarks.turns_data import SOURCES, Utterance
 SCORED_AT_S = (0.096, 0.192, 0.288, 0.384, 0.576, 0.768, 1.056, 1.344, 1.632)
 """Silences at which Smart Turn is asked: close together where decisions fall, wider after."""
 
+SCORED = {"queries": 3, "digits": 2, "emails": 2, "spelled": 2}
+"""How many of these moments, by source, where no rival is swept."""
+
 PRE_ROLL = samples(0.36)
 
 FOUND = ("commands", "prompts")
@@ -123,7 +126,7 @@ class Ears:
                     for word in read.words
                 ),
                 tokens=tuple(round(value, 4) for value in read.tokens),
-                prosody=self._sounds(utterance.pcm, end, until),
+                prosody=self._sounds(utterance, end, until),
                 expects=utterance.expects,
                 digits=utterance.digits,
             )
@@ -134,9 +137,9 @@ class Ears:
         read = self.moonshine.transcribe(to_float(pcm[start : end + HOP]))
         return _Read(start, read.text, read.words, read.probabilities)
 
-    def _sounds(self, pcm: Int16Array, end: int, until: int) -> tuple[float, ...]:
-        scores = []
-        for silence_s in SCORED_AT_S:
+    def _sounds(self, utterance: Utterance, end: int, until: int) -> tuple[float, ...]:
+        pcm, scores = utterance.pcm, []
+        for silence_s in SCORED_AT_S[: SCORED.get(utterance.source)]:
             at = end + samples(silence_s)
             if at > until:
                 break

@@ -9,7 +9,7 @@ spelling by our own voice. Everything is drawn with fixed seeds from the name of
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ TAIL_S = 2.0
 CUTS = 2
 """Places at which each order or prompt is stopped."""
 
-NUMBERS = 12
+NUMBERS = 20
 """Dictated by each speaker."""
 
 GROUP_PAUSE_S = (0.4, 1.5)
@@ -135,12 +135,30 @@ def digits(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
             )
 
 
-_SPELLED = (
+_EMAILS = (
     "j o h n, dot smith, at, gmail dot com",
     "m a r i a, underscore, lopez, at, yahoo dot com",
     "support, at, green valley, dot org",
     "p e t e r, four two, at, hotmail dot com",
     "anna dot k, at, university, dot e d u",
+    "it's k a r l, dash, heinz, at, web dot d e",
+    "info, at, north, bakery, dot com",
+    "my address is, tom, dot, baker, at, outlook dot com",
+    "s u s a n, nineteen, eighty two, at, i cloud dot com",
+    "billing, underscore, team, at, acme, dot net",
+    "r dot, o'brien, at, trinity, dot i e",
+    "hello, at, j m, d e s i g n, dot studio",
+    "write to, mike, at, mike's garage, dot co, dot u k",
+    "d a v e, seven seven, at, proton, dot me",
+    "lucy, dot, van, dot, dyke, at, city hall, dot gov",
+    "n dot patel, at, clinic, dash, west, dot org",
+    "office, at, b r o w n, and sons, dot com",
+    "it is, x y z, one two three, at, mail dot com",
+    "paul, at, paul, dash, wright, dot photos",
+    "emma, dot, j, dot, stone, at, gmail, dot com",
+)
+
+_SPELLED = (
     "my name is spelled, s m, i t h, s o n",
     "k o w, a l s, k i",
     "t h o, m p s, o n",
@@ -154,19 +172,35 @@ _SPELLED = (
     "twelve, baker street, london, n w one, six x e",
     "one hundred and four, oak avenue, apartment, three b",
     "the postcode is, s w one a, two a a",
+    "it's spelled, m c, c o n, n e l l",
+    "z e, d e r, b a u m",
+    "double u, i l, k i n, s o n",
+    "A as in alpha, T as in tango, nine, four, L as in lima",
+    "serial number, x j, four four, dash, seven b",
+    "reference, two oh, m k, eight one",
+    "the code is, q, seven, double f, three",
 )
 """Commas are where the group pauses go."""
 
 VOICES = ("af_heart", "bm_george")
 
 
+def emails(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
+    """Addresses of mail by our own voice: comma for comma a group pause."""
+    return _dictated("emails", _EMAILS)
+
+
 def spelled(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
-    """Addresses and spelling by our own voice: comma for comma a group pause."""
+    """Spelling, codes and street addresses, likewise."""
+    return _dictated("spelled", _SPELLED)
+
+
+def _dictated(source: str, lines: Sequence[str]) -> Iterator[Utterance]:
     from hibari import Hibari
 
     voice = Hibari(threads=1)
-    for number, line in enumerate(_SPELLED):
-        name = f"spelled-{number}"
+    for number, line in enumerate(lines):
+        name = f"{source}-{number}"
         chance = seeded(name)
         rng = np.random.default_rng(number)
         parts = [hiss(samples(0.4), rng)]
@@ -178,7 +212,7 @@ def spelled(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
             last = index + 1 == len(groups)
             gap = TAIL_S if last else chance.uniform(*GROUP_PAUSE_S)
             parts.append(hiss(samples(gap), rng))
-        yield Utterance(name, name, "spelled", np.concatenate(parts), expects="spelling")
+        yield Utterance(name, name, source, np.concatenate(parts), expects="spelling")
 
 
 QUERIES = 180
@@ -203,18 +237,14 @@ def queries(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
         spoken = np.asarray(voice(text.strip() + mark, chance.choice(SPEEDS)), np.float32)
         pcm = _trimmed(to_int16(soxr.resample(spoken, 24_000, SAMPLE_RATE).astype(np.float32)))
         pcm = np.concatenate([hiss(samples(0.4), rng), pcm])
-        yield Utterance(
-            name, name, "queries", np.concatenate([pcm, hiss(samples(TAIL_S), rng)])
-        )
+        yield Utterance(name, name, "queries", np.concatenate([pcm, hiss(samples(TAIL_S), rng)]))
         words = moonshine.transcribe(to_float(pcm)).words
         if len(words) < 2:
             continue
         before = chance.randrange(1, len(words))
         at = _quietest(pcm, words[before - 1].end_sample, words[before].start_sample)
         stopped = _joined(pcm[:at], hiss(samples(TAIL_S), rng))
-        yield Utterance(
-            f"{name}-{before}", name, "queries", stopped, goes_on=True, only_last=True
-        )
+        yield Utterance(f"{name}-{before}", name, "queries", stopped, goes_on=True, only_last=True)
 
 
 def _is_short(one: Said) -> bool:
@@ -224,6 +254,7 @@ def _is_short(one: Said) -> bool:
 SOURCES: dict[str, Callable[[Path, Moonshine], Iterator[Utterance]]] = {
     "commands": commands,
     "digits": digits,
+    "emails": emails,
     "spelled": spelled,
     "prompts": prompts,
     "queries": queries,

@@ -10,7 +10,8 @@ from itertools import product
 
 import numpy as np
 
-from agent.asr.hypothesis import Hypothesis
+from agent.asr.hypothesis import Hypothesis, Word
+from agent.audio.chunk import samples
 from agent.turns.ending import PROSODY_UNTIL_S, Context, EndOfTurn, Profile
 from agent.turns.fitted import FITTED
 from agent.turns.weights import Model, Weights
@@ -87,15 +88,20 @@ def _again(scores: Floats, threshold: float, delay_s: float) -> Floats:
 
 
 UNIT = Model(
-    short=Weights(1.0, 1.0, 1.0, 1.0),
-    continuous=Weights(1.0, 1.0, 1.0, 1.0),
+    short=Weights(1.0, 1.0, 1.0, 1.0, 1.0),
+    continuous=Weights(1.0, 1.0, 1.0, 1.0, 1.0),
     unscored=FITTED.unscored,
     digits_missing=-1.0,
     digits_complete=1.0,
 )
 """With it the terms of a judgement are the evidence itself."""
 
-TERMS = ("bias", "words", "voice", "context", "pause")
+TERMS = ("bias", "words", "length", "voice", "context", "pause")
+
+
+def in_order(weights: Weights) -> list[float]:
+    """Of `TERMS`; what the context says has its weight in it already."""
+    return [weights.bias, weights.words, weights.length, weights.voice, 1.0, weights.pause]
 
 
 def evidence(
@@ -138,7 +144,7 @@ def _context(pause: Pause, knows_digits: bool) -> Context:
 def _fill(
     table: Floats, judge: EndOfTurn, pause: Pause, text_at_s: float, scoring_s: float
 ) -> None:
-    judge.heard(Hypothesis(1, pause.text, (), False, 0, 0))
+    judge.heard(Hypothesis(1, pause.text, timed(pause), False, 0, 0))
     # Every second one: they were recorded closer together than the agent asks.
     waiting = [
         (at + scoring_s, score)
@@ -151,6 +157,14 @@ def _fill(
         if silence_s >= text_at_s:
             terms = judge.judge(float(silence_s)).terms
             table[hop] = [terms[name] for name in TERMS]
+
+
+def timed(pause: Pause) -> tuple[Word, ...]:
+    """Its words, with times on a clock: they count back from the silence, at one hour."""
+    return tuple(
+        Word(text, samples(3600 + start_s), samples(3600 + end_s), confidence)
+        for text, start_s, end_s, confidence in pause.words
+    )
 
 
 def weighed(table: Floats, weights: Sequence[float]) -> Floats:

@@ -1,25 +1,26 @@
 """How likely a text is to stop behind its last word: a boundary language model. Pure.
 
-Logistic regression on the last word, the last two and how many there are, fitted on requests to
-voice assistants cut at every word (`benchmarks/fit_boundary.py`). The last words are the best
-single cue of a turn's end (Raux and Eskenazi 2009). Short requests that were in the examples are
-known by heart: most of what is as short is the beginning of something. The recogniser's punctuation
-is not used: it puts a mark behind nearly every reading, finished or not.
+Logistic regression on the last word, the last two, how many there are, also behind the first one
+("what" opens shorter turns than "I'd"), and short texts as a whole. Fitted on what people say to
+machines, cut at every word (`benchmarks/fit_boundary.py`). The last words are the best single cue
+of a turn's end (Raux and Eskenazi 2009). The recogniser's punctuation is not used: it puts a mark
+behind nearly every reading, finished or not.
 """
 
 import re
 import zlib
 from collections.abc import Sequence
 
-from agent.turns.boundary_table import BIAS, LENGTHS, STEP, WEIGHTS, WHOLE, WHOLE_SCORE
+from agent.turns.boundary_table import BIAS, STEP, WEIGHTS
 
-BUCKETS = 8192
-"""Words share weights by a hash: 8 KB for everything, and nothing to look up."""
+BUCKETS = 32768
+"""Features share weights by a hash: 32 KB for everything, and nothing to look up."""
 
-SHORT_WORDS = 5
-"""Requests up to this long are known whole."""
+COUNTED_WORDS = 8
+"""All longer texts count as this long."""
 
-WHOLE_BITS = 65536
+WHOLE_WORDS = 3
+"""Texts up to this long are known whole: "thank you", "how are you"."""
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*|\d+")
 _NUMBER = "0"
@@ -27,31 +28,14 @@ _START = "^"
 
 
 def boundary(text: str, *, is_answer: bool = False) -> float:
-    """Natural log-odds, not calibrated, that a request stops here.
+    """Natural log-odds, with one pause a turn, that it stops here.
 
     Args:
         text: A transcript, with or without punctuation.
-        is_answer: Whether the agent had asked: an answer may be of any length, and its length then
-            says nothing. Requests are rarely shorter than four words.
+        is_answer: Whether the agent had asked for it: answers are shorter than requests.
     """
-    words = tokens(text)
-    if not words:
-        return BIAS + LENGTHS[0]
-    length = LENGTHS[min(len(words), len(LENGTHS)) - 1]
-    # Callers ask in fewer words than the examples' authors wrote, and must not wait for it.
-    counted = LENGTHS[-1] if is_answer else (length + LENGTHS[-1]) / 2
-    score = BIAS + counted + STEP * sum(WEIGHTS[at] - 128 for at in buckets(words))
-    return max(score, WHOLE_SCORE) if is_known(words) else score
-
-
-def is_known(words: Sequence[str]) -> bool:
-    """Whether these words are a whole short request that was among the examples.
-
-    A Bloom filter: of those that were not, about one in a hundred is taken for one.
-    """
-    if len(words) > SHORT_WORDS:
-        return False
-    return all(WHOLE[at // 8] >> at % 8 & 1 for at in marks(words))
+    places = buckets(tokens(text), is_answer=is_answer)
+    return BIAS + STEP * sum(WEIGHTS[place] - 128 for place in places)
 
 
 def tokens(text: str) -> list[str]:
@@ -60,17 +44,18 @@ def tokens(text: str) -> list[str]:
     return [_NUMBER if word.isdigit() else word for word in _WORD.findall(plain)]
 
 
-def buckets(words: Sequence[str]) -> tuple[int, int]:
-    """Where the weights of the last word and of the last two lie."""
+def buckets(words: Sequence[str], *, is_answer: bool) -> list[int]:
+    """Where the weights of a text's features lie: always five."""
+    first, last = (words[0], words[-1]) if words else (_START, _START)
     before = words[-2] if len(words) > 1 else _START
-    return _hash(f"1 {words[-1]}", BUCKETS), _hash(f"2 {before} {words[-1]}", BUCKETS)
-
-
-def marks(words: Sequence[str]) -> tuple[int, int]:
-    """The bits that stand for a whole request."""
-    whole = " ".join(words)
-    return _hash(f"a {whole}", WHOLE_BITS), _hash(f"b {whole}", WHOLE_BITS)
-
-
-def _hash(name: str, places: int) -> int:
-    return zlib.crc32(name.encode()) % places
+    count = min(len(words), COUNTED_WORDS)
+    whole = " ".join(words) if len(words) <= WHOLE_WORDS else ""
+    opening = _START if is_answer else first
+    names = (
+        f"last {last}",
+        f"two {before} {last}",
+        f"count {count} {is_answer}",
+        f"opening {opening} {count}",
+        f"whole {whole}",
+    )
+    return [zlib.crc32(name.encode()) % BUCKETS for name in names]

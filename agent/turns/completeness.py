@@ -1,7 +1,11 @@
 """Does a text sound finished? Read off its last words. Pure."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum
+
+from agent.asr.hypothesis import Word
+from agent.audio.chunk import seconds
 
 
 class Completeness(Enum):
@@ -45,8 +49,22 @@ def completeness(text: str) -> Completeness:
     return Completeness.CLOSED if ends_sentence else Completeness.OPEN
 
 
+SHORTEST_DIGIT_S = 0.12
+"""Nobody says a digit faster. A recogniser that counts on by itself ("7, 8, 9, 10, 11") gives each
+of them 0.05 s."""
+
 _DIGIT_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
 _REPEATS = {"double": 1, "triple": 2}
+
+
+def digits_said(words: Sequence[Word]) -> int:
+    """How many digits were dictated, without those that there was no time to say."""
+    return digits_in(" ".join(word.text for word in words if _had_time(word)))
+
+
+def _had_time(word: Word) -> bool:
+    lasted_s = seconds(word.end_sample - word.start_sample)
+    return lasted_s >= SHORTEST_DIGIT_S * digits_in(word.text)
 
 
 def digits_in(text: str) -> int:

@@ -2,8 +2,8 @@
 
 What silence, words, voice and dialogue say is added up (naive Bayes with fitted weights):
 
-    log-odds = bias + words * boundary(text) + voice * logit(score) + context
-                    + pause * surprise(silence / the caller's pace)
+    log-odds = bias + words * boundary(text) + length * log(time spoken) + voice * logit(score)
+                    + context + pause * surprise(silence / the caller's pace)
 
 Each term says by how much it speaks for an end. The thresholds follow Raux and Eskenazi 2009:
 waiting another moment is worth it while the chance that a pause ends in that moment, times the cost
@@ -17,8 +17,10 @@ from dataclasses import dataclass
 
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.boundary import boundary
-from agent.turns.completeness import Completeness, completeness, digits_in
+from agent.turns.ceiling import at_most_s
+from agent.turns.completeness import digits_in, digits_said
 from agent.turns.fitted import FITTED
+from agent.turns.length import length
 from agent.turns.survival import HAZARD, Pace, silence_for, surprise
 from agent.turns.weights import Model, Weights
 from agent.vad.readings import Profile
@@ -34,17 +36,17 @@ PROSODY_UNTIL_S = 0.5
 """Silence after which another score says nothing: Smart Turn's score rises with the silence
 itself, whether or not the turn has ended (`docs/turns.md`)."""
 
-CLOSED_AT_MOST_S = 1.0
-"""Silence behind an answer or a command that reads finished after which it is over, whatever the
-sum says: one pause in seven lasts longer (`agent.turns.survival.LAW`), and neither an unusual
-wording nor an unusual voice is worth a longer wait."""
+EARLIEST_S = 0.3
+"""Silence before which no turn ends. An answer is prepared from even odds on and cannot be heard
+sooner, so this costs nobody time, and one pause in six is over by then."""
 
 SPECULATE_ODDS = 1.0
 """Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
 sooner gains."""
 
-_LOGIT_LIMIT = 4.0
-"""A score nearer to 0 or 1 than 0.018 says no more than that."""
+_LOGIT_LIMIT = 2.5
+"""A score nearer to 0 or 1 than 0.076 says no more than that. On voices that Smart Turn has not
+heard it is sure and wrong, and one term must not outvote all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class Context:
     agent_text: str = ""
     digits: int | None = None
     cut_off_cost_s: float | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the agent asked for something in particular; "How can I help?" asks for all."""
+        text = self.agent_text.rstrip()
+        return text.endswith("?") and not _INVITING.search(_last_sentence(text))
 
     @property
     def pauses_per_turn(self) -> float:
@@ -105,6 +113,7 @@ class Judgement:
         commit_at_s: Silence at which answering is due if nothing else becomes known.
         is_overdue: Whether it has lasted so long that the sum does not matter.
         is_nearly_overdue: Whether it soon will have.
+        is_early: Whether it is so short that the sum does not matter.
     """
 
     log_odds: float
@@ -114,6 +123,7 @@ class Judgement:
     commit_at_s: float
     is_overdue: bool = False
     is_nearly_overdue: bool = False
+    is_early: bool = False
 
     @property
     def probability(self) -> float:
@@ -128,7 +138,7 @@ class Judgement:
     @property
     def commits(self) -> bool:
         """Whether answering beats waiting."""
-        return self.is_overdue or self.log_odds >= self.commit
+        return not self.is_early and (self.is_overdue or self.log_odds >= self.commit)
 
 
 class EndOfTurn:
@@ -157,16 +167,20 @@ class EndOfTurn:
         """
         self._context = context or self._context
         self._boundary = boundary("")
+        self._length = 0.0
         self._expected = 0.0
         self._at_most_s = math.inf
         self._voice: float | None = None
 
     def heard(self, hypothesis: Hypothesis) -> None:
         """The recogniser's latest text for the turn, settled or not."""
-        is_answer = self._context.agent_text.rstrip().endswith("?")
+        is_answer = self._context.is_answer
         self._boundary = boundary(hypothesis.text, is_answer=is_answer)
-        self._expected = self._as_expected(hypothesis.text)
-        self._at_most_s = at_most_s(hypothesis.text, self._context)
+        # An answer may be of any length.
+        self._length = 0.0 if is_answer else length(hypothesis.words)
+        self._expected = self._as_expected(hypothesis)
+        is_free = self._context.profile is Profile.SHORT and self._context.digits is None
+        self._at_most_s = at_most_s(hypothesis.text, self._boundary) if is_free else math.inf
 
     def sounded(self, probability: float) -> None:
         """Smart Turn's latest score of this silence; the lowest counts."""
@@ -192,9 +206,10 @@ class EndOfTurn:
             terms=terms,
             speculate=math.log(SPECULATE_ODDS),
             commit=self._commit,
-            commit_at_s=min(self._silence_for(self._commit - base), self._at_most_s),
+            commit_at_s=self._commit_at_s(base),
             is_overdue=silence_s >= self._at_most_s,
             is_nearly_overdue=silence_s >= self._at_most_s - PREPARED_S,
+            is_early=silence_s < EARLIEST_S,
         )
 
     def wants_prosody(self, silence_s: float) -> bool:
@@ -206,8 +221,8 @@ class EndOfTurn:
         if silence_s > PROSODY_UNTIL_S:
             return False
         highest = _LOGIT_LIMIT if self._voice is None else self._voice
-        best = self._silence_for(self._commit - sum(self._terms(highest).values()))
-        worst = self._silence_for(self._commit - sum(self._terms(-_LOGIT_LIMIT).values()))
+        best = self._commit_at_s(sum(self._terms(highest).values()))
+        worst = self._commit_at_s(sum(self._terms(-_LOGIT_LIMIT).values()))
         return silence_s < worst and best < worst
 
     @property
@@ -232,9 +247,14 @@ class EndOfTurn:
             "prior": -math.log(self._context.pauses_per_turn),
             "bias": weights.bias,
             "words": weights.words * self._boundary,
+            "length": weights.length * self._length,
             "voice": weights.voice * (self._model.unscored if voice is None else voice),
             "context": self._expected,
         }
+
+    def _commit_at_s(self, base: float) -> float:
+        due_s = min(self._silence_for(self._commit - base), self._at_most_s)
+        return max(due_s, EARLIEST_S)
 
     def _silence_for(self, missing: float) -> float:
         if missing <= 0.0:
@@ -243,18 +263,13 @@ class EndOfTurn:
             return math.inf
         return silence_for(missing / self._weights.pause) * self._scale
 
-    def _as_expected(self, text: str) -> float:
-        wanted, heard = self._context.digits, digits_in(text)
+    def _as_expected(self, hypothesis: Hypothesis) -> float:
+        wanted, words = self._context.digits, hypothesis.words
+        heard = digits_said(words) if words else digits_in(hypothesis.text)
         # More than were asked for: the recogniser has miscounted, and may have before.
         if wanted is None or heard == 0 or heard > wanted:
             return 0.0
         return self._model.digits_missing if heard < wanted else self._model.digits_complete
-
-
-def at_most_s(text: str, context: Context) -> float:
-    """Silence behind `text` in which its turn ends at the latest; infinite where it may go on."""
-    is_free = context.profile is Profile.SHORT and context.digits is None
-    return CLOSED_AT_MOST_S if is_free and completeness(text) is Completeness.CLOSED else math.inf
 
 
 def asks_yes_or_no(agent_text: str) -> bool:
@@ -262,10 +277,16 @@ def asks_yes_or_no(agent_text: str) -> bool:
     text = agent_text.strip().lower()
     if not text.endswith("?"):
         return False
-    sentence = re.split(r"[.!?]", text[:-1])[-1]
+    sentence = _last_sentence(text)
     first = sentence.split(",")[-1].split()[:1]
     return bool(first) and first[0] in _ASKING and " or " not in sentence
 
+
+def _last_sentence(question: str) -> str:
+    return re.split(r"[.!?]", question[:-1])[-1]
+
+
+_INVITING = re.compile(r"\b(help|assist|do for you|anything else|what else|get you)\b", re.I)
 
 _ASKING = frozenset(
     "is are was were am do does did have has had can could will would shall should may might "

@@ -3,9 +3,9 @@
 from agent.turns.weights import Model, Weights
 
 FITTED = Model(
-    short=Weights(bias=0.721, words=1.619, voice=0.523, pause=0.844),
-    continuous=Weights(bias=-1.643, words=0.000, voice=0.000, pause=0.958),
+    short=Weights(bias=-0.334, words=0.599, length=1.449, voice=0.896, pause=0.845),
+    continuous=Weights(bias=-1.765, words=0.000, length=0.000, voice=0.000, pause=1.019),
     unscored=-1.0,
-    digits_missing=-1.139,
-    digits_complete=3.375,
+    digits_missing=-1.169,
+    digits_complete=4.227,
 )

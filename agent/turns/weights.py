@@ -10,12 +10,14 @@ class Weights:
     Attributes:
         bias: Before any evidence, where a turn holds one pause.
         words: Of one unit of `agent.turns.boundary.boundary`.
+        length: Of one unit of `agent.turns.length.length`.
         voice: Of one unit of the logit of Smart Turn's lowest score in this silence.
         pause: Of one unit of `agent.turns.survival.surprise`.
     """
 
     bias: float
     words: float
+    length: float
     voice: float
     pause: float
 

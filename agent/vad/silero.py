@@ -19,6 +19,7 @@ _CONTEXT = 64
 """Samples of the previous hop the network is given again, as its authors' wrapper does."""
 
 _REST_HOPS = 8
+"""Silence before a stream, a quarter of a second."""
 
 
 class SileroModel:
@@ -29,18 +30,6 @@ class SileroModel:
         # A step takes 0.15 ms; a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.rested = self._rest()
-
-    def _rest(self) -> Float32Array:
-        """The state after a moment of silence.
-
-        From its zero state the network takes up to half a second to notice somebody who is already
-        speaking as the stream begins (`benchmarks/onset.py`).
-        """
-        state = np.zeros((2, 1, 128), np.float32)
-        for _ in range(_REST_HOPS):
-            _, state = self.step(np.zeros((1, _CONTEXT + HOP), np.float32), state)
-        return state
 
     def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
         """Run one hop.
@@ -67,8 +56,12 @@ class SileroPosterior:
 
     def reset(self) -> None:
         """Forget the stream: the network is recurrent and would carry over the last caller."""
-        self._state: Float32Array = self._model.rested
+        self._state: Float32Array = np.zeros((2, 1, 128), np.float32)
         self._context: Float32Array = np.zeros(_CONTEXT, np.float32)
+        # From its zero state the network takes up to half a second to notice somebody who is
+        # already speaking as the stream begins (benchmarks/onset.py).
+        for _ in range(_REST_HOPS):
+            self.push(np.zeros(HOP, np.int16))
 
     def push(self, hop: Int16Array) -> float:
         """Probability that `hop` holds speech.

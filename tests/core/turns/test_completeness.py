@@ -1,6 +1,8 @@
 import pytest
 
-from agent.turns.completeness import Completeness, completeness
+from agent.asr.hypothesis import Word
+from agent.audio.chunk import samples
+from agent.turns.completeness import Completeness, completeness, digits_said
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,14 @@ from agent.turns.completeness import Completeness, completeness
 )
 def test_reads_the_end_of_a_text(text, expected):
     assert completeness(text) is expected
+
+
+def test_digits_that_there_was_no_time_to_say_do_not_count():
+    def word(text, lasting_s):
+        return Word(text, 0, samples(lasting_s), 1.0)
+
+    counted_on = [word("4,", 0.4), word("one", 0.3), word("2,", 0.05), word("3", 0.04)]
+    assert digits_said(counted_on) == 2
+    assert digits_said([word("555", 0.8), word("1212", 0.9)]) == 7
+    assert digits_said([word("555", 0.3)]) == 0
+    assert digits_said([word("my", 0.05), word("number", 0.05)]) == 0

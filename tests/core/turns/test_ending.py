@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.asr.hypothesis import Hypothesis
+from agent.asr.hypothesis import Hypothesis, Word
+from agent.audio.chunk import samples
 from agent.turns.ending import Context, EndOfTurn, Profile, asks_yes_or_no
 
 
-def judge(text="I would like a coffee with milk and sugar", voice=None, **context):
+def judge(text="I would like a coffee with milk and sugar", voice=None, spoken_s=None, **context):
     ending = EndOfTurn()
     ending.begin(Context(**context))
-    ending.heard(Hypothesis(1, text, (), False, 0, 1))
+    words = (Word(text, 0, samples(spoken_s), 1.0),) if spoken_s else ()
+    ending.heard(Hypothesis(1, text, words, False, 0, 1))
     if voice is not None:
         ending.sounded(voice)
     return ending
@@ -29,6 +31,7 @@ def test_each_kind_of_evidence_moves_the_sum():
     assert judge("I would like a coffee with", voice=0.9).judge(0.5).log_odds < whole
     assert judge(voice=0.1).judge(0.5).log_odds < whole
     assert judge(voice=0.9).judge(0.3).log_odds < whole
+    assert judge(voice=0.9, spoken_s=0.5).judge(0.5).log_odds < whole
 
 
 def test_the_lowest_score_of_a_silence_counts():
@@ -112,6 +115,30 @@ def test_tells_a_question_for_yes_or_no(text, expected):
 def test_an_answer_may_be_short():
     asked = judge("Manchester", agent_text="Where do you live?").judge(0.3)
     assert asked.log_odds > judge("Manchester").judge(0.3).log_odds
+
+
+def test_how_long_an_answer_lasts_says_nothing():
+    def term(agent_text):
+        ending = judge("Manchester.", spoken_s=0.5, agent_text=agent_text)
+        return ending.judge(0.3).terms["length"]
+
+    assert term("Where do you live?") == 0.0
+    assert term("Hello! How can I help you?") < 0.0
+    assert term("") < 0.0
+
+
+def test_who_asks_a_whole_question_does_not_wait():
+    unsure = judge("How many days are in a week?", voice=0.05, spoken_s=1.0)
+    assert unsure.judge(0.3).commit_at_s <= 0.6
+    dictated = judge("How many days are in a week?", voice=0.05, profile=Profile.CONTINUOUS)
+    assert dictated.judge(0.3).commit_at_s > 0.6
+
+
+def test_no_turn_ends_before_an_answer_could_be_heard():
+    sure = judge("What is the weather like in London today?", voice=0.99, spoken_s=3.0)
+    assert sure.judge(0.2).speculates
+    assert not sure.judge(0.2).commits
+    assert sure.judge(0.31).commits
 
 
 def test_digits_asked_for_are_counted():

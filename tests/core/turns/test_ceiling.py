@@ -1,0 +1,36 @@
+import math
+
+import pytest
+
+from agent.turns.ceiling import (
+    CLOSED_AT_MOST_S,
+    FINISHED_AT_MOST_S,
+    QUESTION_AT_MOST_S,
+    READS_FINISHED,
+    at_most_s,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "expected"),
+    [
+        ("What do bees make?", 0.0, QUESTION_AT_MOST_S),
+        ("And where do penguins live?", 0.0, QUESTION_AT_MOST_S),
+        ("What kind?", 0.0, FINISHED_AT_MOST_S),
+        ("What do blorbs make?", -4.0, FINISHED_AT_MOST_S),
+        ("What will the", 0.0, math.inf),
+        ("Can I get a small mocha?", 0.0, FINISHED_AT_MOST_S),
+        ("Get me a latte.", 0.0, FINISHED_AT_MOST_S),
+        ("Get me.", -4.0, CLOSED_AT_MOST_S),
+        ("Hello!", -4.0, QUESTION_AT_MOST_S),
+        ("I want to", 3.0, math.inf),
+        ("", 3.0, math.inf),
+    ],
+)
+def test_what_reads_finished_is_not_waited_for(text, score, expected):
+    assert at_most_s(text, score) == expected
+
+
+def test_the_last_words_must_be_able_to_be_the_last():
+    assert at_most_s("Get me a latte.", READS_FINISHED) == FINISHED_AT_MOST_S
+    assert at_most_s("Get me a latte.", READS_FINISHED - 0.1) == CLOSED_AT_MOST_S
