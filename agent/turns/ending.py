@@ -265,11 +265,14 @@ class EndOfTurn:
 
     def _as_expected(self, hypothesis: Hypothesis) -> float:
         wanted, words = self._context.digits, hypothesis.words
-        heard = digits_said(words) if words else digits_in(hypothesis.text)
-        # More than were asked for: the recogniser has miscounted, and may have before.
-        if wanted is None or heard == 0 or heard > wanted:
+        written = digits_in(hypothesis.text)
+        heard = digits_said(words) if words else written
+        if wanted is None or heard == 0:
             return 0.0
-        return self._model.digits_missing if heard < wanted else self._model.digits_complete
+        if heard < wanted:
+            return self._model.digits_missing
+        # The recogniser counts on by itself: how many of them were said is anybody's guess.
+        return self._model.digits_complete if heard == written == wanted else 0.0
 
 
 def asks_yes_or_no(agent_text: str) -> bool:

@@ -107,7 +107,7 @@ def test_speech_while_a_final_is_awaited_is_the_next_utterance() -> None:
     # The first answer never comes in time; the user goes on 0.1 s after the turn was decided.
     call = hybrid_call((2.5, "first."), (0.05, "second."))
     call.user_says("what is the time?", start_s=0.5, end_s=2.0)
-    call.user_says("and the date please?", start_s=2.40, end_s=3.6)
+    call.user_says("and the date please?", start_s=2.5, end_s=3.7)
     for _ in range(6):
         call.agent_says("Noon.")
     outcome = call.run(lasting_s=9.0)
