@@ -8,7 +8,7 @@ requests, numbers and spelling up to each of their pauses; telephone prompts; an
 `DIR/echo`, two people at once among them. The words are given to the matcher one by one, as
 partials grow, over a silent and over a speaking agent. Every hit is printed with its text, for a
 prompt such as "One moment, please" is one rightly. Recall: listed phrases in voices of
-`benchmarks.overlap`, read by the recogniser. Prints one JSON line.
+`benchmarks.overlap_clips`, read by the recogniser. Prints one JSON line.
 """
 
 import argparse
@@ -31,16 +31,12 @@ from agent.models.store import locate
 from agent.turns.hotwords import PHRASES, Hotword, Hotwords, HotwordSettings
 from benchmarks.corpus import CorpusUnavailableError, telephone_prompts
 from benchmarks.machine import describe
-<<<<<<< HEAD
 from benchmarks.overlap_clips import VOICES, spoken
-=======
-from benchmarks.overlap import VOICES, spoken
 from benchmarks.turns_cache import PRE_ROLL, Ears, load
 from benchmarks.turns_systems import timed
 
 PAUSE = samples(0.8)
 LONGEST = samples(12.0)
->>>>>>> 3878e95 (Weigh how long a turn has lasted, read texts of six sources, and bound the wait behind questions)
 
 WAKE_PHRASES = ("hey jarvis", "okay computer", "hello duplex")
 

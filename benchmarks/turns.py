@@ -26,7 +26,7 @@ import numpy as np
 
 from agent.turns.boundary import boundary
 from agent.turns.ceiling import at_most_s
-from agent.turns.ending import EARLIEST_S, SPECULATE_ODDS, Context
+from agent.turns.ending import EARLIEST_S, PREPARED_S, SPECULATE_ODDS, Context
 from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD
 from agent.vad.readings import Profile
@@ -103,9 +103,12 @@ def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes
     commit = math.log(HAZARD * context.cost_s * context.pauses_per_turn)
     fires_s = first_hops(odds, [commit])
     if context.profile is Profile.SHORT:
-        latest_s = [at_most_s(pause.text, boundary(pause.text)) for pause in pauses]
-        fires_s = np.minimum(fires_s, np.array(latest_s))
+        fires_s = np.minimum(fires_s, _latest_s(pauses))
     return outcomes(pauses, np.maximum(fires_s, EARLIEST_S), ["stock"])
+
+
+def _latest_s(pauses: Sequence[Pause]) -> Floats:
+    return np.array([at_most_s(pause.text, boundary(pause.text)) for pause in pauses])
 
 
 def _figures(found: Outcomes, draws: Floats) -> dict[str, Any]:
@@ -141,6 +144,7 @@ def _point(found: Outcomes) -> dict[str, float]:
 def _drafts(pauses: Sequence[Pause], odds: Floats) -> dict[str, float]:
     """Answers prepared: for each turn that is answered, how many were in vain."""
     begun = first_hops(odds, [math.log(SPECULATE_ODDS * Context().pauses_per_turn)])
+    begun = np.minimum(begun, _latest_s(pauses) - PREPARED_S)
     vain = outcomes(pauses, begun, ["speculate"]).cut.mean()
     return {"drafts_withdrawn_per_pause": round(float(vain), 3)}
 
