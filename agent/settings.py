@@ -315,6 +315,9 @@ class SipSettings(_Section):
     """Networks whose calls are taken; all others hear nothing at all."""
     user: str = "duplex"
     password: SecretStr = SecretStr("")
+    encrypt: bool = False
+    """Take and make only calls whose audio is encrypted (SRTP). Otherwise it is where the other
+    side offers it. Needs the extra srtp, and TLS for its keys to be secret."""
     tcp: bool = False
     """Listen to TCP as well, on the same port."""
     certificate: Path | None = None

@@ -19,6 +19,7 @@ from agent.transports.sip.addresses import host_port
 from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.presented import UserAgentSettings
+from agent.transports.sip.srtp import IS_INSTALLED
 
 _RETRY_S = 30.0
 """After a registration that failed."""
@@ -82,6 +83,8 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
 
 def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
     """How a user agent with these settings presents itself."""
+    if settings.encrypt and not IS_INSTALLED:
+        raise SettingsError('sip.encrypt needs SRTP: pip install "duplex-voice[srtp]"')
     registrar = settings.registrar or ""
     trust = settings.authority
     return UserAgentSettings(
@@ -92,6 +95,7 @@ def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentS
         rtp_ports=settings.rtp_ports,
         accept_from=settings.accept_from,
         transfer_to=frozenset(transfer_to),
+        encrypts=settings.encrypt,
         tcp=settings.tcp,
         tls_port=settings.tls_port,
         certificate=_certificate(settings),

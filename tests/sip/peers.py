@@ -121,7 +121,8 @@ class Baresip(Program):
         if question is None:
             hum = 8000 * np.sin(2 * np.pi * 300 * np.arange(20 * RATE) / RATE)
             question = telephone_wav(home / "hum.wav", hum.astype(np.int16))
-        loaded = f"g711 account menu aufile aubridge sndfile ctrl_tcp cons {modules}".split()
+        # What an account names must be there before it is read.
+        loaded = f"{modules} g711 account menu aufile aubridge sndfile ctrl_tcp cons".split()
         (home / "config").write_text(
             f"sip_listen 127.0.0.1:{self.port}\n"
             f"ctrl_tcp_listen 127.0.0.1:{control}\ncons_listen 127.0.0.1:{self._console}\n"

@@ -5,15 +5,18 @@ import contextlib
 import datetime
 import ipaddress
 
+import numpy as np
 import pytest
+import soundfile
 
 from agent.errors import RetryError, SettingsError
 from agent.server.telephone import presented
 from agent.settings import SipSettings
-from agent.transports.sip.agent import UserAgent
+from agent.transports.sip.agent import CallRefusedError, UserAgent
 from tests.sip.exchange import Taken, exchange, finished, within
 from tests.sip.peers import Baresip, Linphone, sipp
 from tests.sip.scenarios import bye, invited, pause, scenario
+from tests.sip.test_transfer import tones
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +152,43 @@ def test_a_certificate_that_cannot_be_read_says_which(tmp_path):
     missing = SipSettings.model_validate({"certificate": tmp_path / "none.pem"})
     with pytest.raises(SettingsError, match=r"sip\.certificate"):
         presented(missing, ())
+
+
+@pytest.mark.parametrize("they_call", [True, False], ids=["baresip calls", "we call"])
+async def test_audio_is_encrypted_with_baresip(tmp_path, they_call):
+    account = "audio_codecs=PCMU;mediaenc=srtp-mand"
+    async with exchange(encrypts=not they_call) as ours:
+        peer = await asyncio.to_thread(
+            Baresip, tmp_path / "b", None, auto_answer=True, modules="srtp", account=account
+        )
+        async with stopping(peer):
+            if they_call:
+                peer.command("dial", f"sip:duplex@127.0.0.1:{ours.port}")
+                taken = await ours.next()
+                await within(taken.talking.wait())
+            else:
+                uri = f"sip:tester@127.0.0.1:{peer.port}"
+                taken = Taken(await within(ours.agent.invite(uri)))
+            await taken.hum(1.0, 600.0)
+            assert taken.call.agreement.crypto and taken.call.media._srtp
+            await within(taken.call.press("1"))
+            await asyncio.to_thread(peer.event, "CALL_DTMF_START")
+            # The peer hums at 300 Hz: decrypted, it is a tone and no noise.
+            heard = np.concatenate(taken.audio)[-2000:].astype(float)
+            assert tones(heard, 300)[0] > 5000
+            await taken.call.hang_up()
+            await asyncio.to_thread(peer.event, "CALL_CLOSED")
+        recorded, _ = soundfile.read(peer.recording(), dtype="int16")
+        assert max(tones(recorded[2000:6000].astype(float), 600)) > 3000
+
+
+async def test_who_must_encrypt_takes_no_plain_call():
+    async with exchange(encrypts=True) as ours, exchange() as other:
+        with pytest.raises(CallRefusedError, match="488"):
+            await within(other.agent.invite(f"sip:x@127.0.0.1:{ours.port}"))
+        taken = Taken(await within(ours.agent.invite(f"sip:x@127.0.0.1:{other.port}")))
+        assert taken.call.agreement.crypto, "who can decrypt does so when it is asked to"
+        await taken.call.hold()
+        await taken.call.resume()
+        assert taken.call.agreement.crypto
+        await taken.call.hang_up()

@@ -26,7 +26,9 @@ from agent.transports.sip.message import (
 from agent.transports.sip.presented import UserAgentSettings
 from agent.transports.sip.requests import Requests
 from agent.transports.sip.resolve import address_of_record, find, local_host
+from agent.transports.sip.sdes import Security, new_key
 from agent.transports.sip.sockets import Sockets
+from agent.transports.sip.srtp import IS_INSTALLED
 from agent.transports.sip.transactions import Asked, Key, TransactionLayer
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -162,6 +164,7 @@ class UserAgent:
             peer=to,
             headers={},
             transfer_to=self._settings.transfer_to,
+            security=self._security(),
         )
         self._calls[dialog.call_id, dialog.local_tag] = call
         request = dialog.request("INVITE", sent_by)
@@ -327,6 +330,7 @@ class UserAgent:
             peer=asked.source,
             headers=extras(request),
             transfer_to=self._settings.transfer_to,
+            security=self._security(),
         )
         try:
             call.ring(asked)
@@ -348,6 +352,10 @@ class UserAgent:
         if status == 405:
             response.headers.add("Allow", ALLOWED)
         self.respond(asked.key, response)
+
+    def _security(self) -> Security:
+        """What we do about encryption in one call, with a key of its own."""
+        return Security(IS_INSTALLED, self._settings.encrypts, new_key())
 
     def _contact(self, peer: Hop) -> str:
         protocol = "" if peer.protocol == "UDP" else f";transport={peer.protocol.lower()}"

@@ -26,6 +26,8 @@ from agent.transports.sip.digits import from_info
 from agent.transports.sip.g711 import SAMPLE_RATE
 from agent.transports.sip.media import RtpSession
 from agent.transports.sip.message import MalformedError, Request, Response
+from agent.transports.sip.negotiation import Negotiation
+from agent.transports.sip.sdes import Security
 from agent.transports.sip.transactions import Asked, Key
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class SipCall(Told):
         call: As the agent sees it.
         sample_rate: Both ways, in Hz.
         dialog: Of the signalling.
+        terms: Of the audio.
         state: Of the signalling.
         stays: Whether the call goes on when its conversation is over.
         is_joined: Whether the other party talks with somebody else than us.
@@ -78,18 +81,17 @@ class SipCall(Told):
         peer: Hop,
         headers: Mapping[str, str],
         transfer_to: frozenset[str] = frozenset(),
+        security: Security = sdp.PLAIN,
     ) -> None:
         super().__init__()
         self.dialog = dialog
         self.state = State.RINGING
         self.media: RtpSession | None = None
-        self.agreement: sdp.Agreement | None = None
+        self.terms = Negotiation(security)
         self.stays = self.is_joined = False
         self.gone = asyncio.Event()
         self.peer = peer
         self._agent = agent
-        self._version = 0
-        self._ours = sdp.Direction.BOTH
         self._invite: Asked | None = None
         self._offered: list[sdp.Medium] | None = None
         self._is_acknowledged = False
@@ -109,6 +111,11 @@ class SipCall(Told):
             sound=Sound(SAMPLE_RATE, DELAY_S),
             transfer_to=transfer_to,
         )
+
+    @property
+    def agreement(self) -> sdp.Agreement | None:
+        """What was agreed on about the audio; None before the first time."""
+        return self.terms.agreement
 
     # The line.
 
@@ -226,7 +233,7 @@ class SipCall(Told):
         self._invite = invite
         self._offered = sdp.parse(invite.request.body) if invite.request.body else None
         if self._offered is not None:
-            sdp.agree(self._offered)
+            self.terms.require_usable(self._offered)
         self._respond(invite, 180, "Ringing")
 
     def reject(self, status: int, reason: str) -> None:
@@ -284,7 +291,7 @@ class SipCall(Told):
         Raises:
             sdp.UnusableError: We cannot agree on its audio.
         """
-        self._agreed(sdp.agree(sdp.parse(body)))
+        self._answered(body)
         self.state = State.TALKING
 
     async def offer(self) -> bytes:
@@ -310,20 +317,21 @@ class SipCall(Told):
             self.media.on_key = lambda key: self._on_key(key)
             self.media.on_dead = self._on_dead
         local = (self._agent.host_for(self), self.media.port)
-        self._version += 1
         if offered is None:
-            codec = self.agreement.codec if self.agreement else "both"
-            return sdp.offer(local, self._version, direction=self._ours, codecs=codec)
-        agreement = sdp.agree(offered, ours=self._ours)
-        self._agreed(agreement)
-        return sdp.answer(offered, agreement, local, self._version)
+            return self.terms.offer(local)
+        body = self.terms.answer(offered, local)
+        self._agreed()
+        return body
 
-    def _agreed(self, agreement: sdp.Agreement) -> None:
-        assert self.media is not None
-        self.agreement = agreement
-        is_held = not agreement.may_send and self._ours is sdp.Direction.BOTH
-        self.call.is_held_by_peer = is_held
-        self.media.agree(agreement, self.peer[0])
+    def _answered(self, body: bytes) -> None:
+        self.terms.answered(body)
+        self._agreed()
+
+    def _agreed(self) -> None:
+        agreement = self.agreement
+        assert self.media is not None and agreement is not None
+        self.call.is_held_by_peer = self.terms.is_held_by_peer
+        self.media.agree(agreement, self.peer.host, self.terms.key)
 
     async def _renegotiate(self, asked: Asked) -> None:
         request = asked.request
@@ -347,7 +355,7 @@ class SipCall(Told):
 
     async def _reinvite(self, ours: sdp.Direction) -> None:
         self._require_talking()
-        before, self._ours, self._is_reinviting = self._ours, ours, True
+        before, self.terms.ours, self._is_reinviting = self.terms.ours, ours, True
         try:
             request = self.dialog.request("INVITE", self._agent.sent_by(self))
             request.headers.add("Content-Type", "application/sdp")
@@ -355,9 +363,9 @@ class SipCall(Told):
             response = await self._agent.ask(request, self)
             if response is None or response.status >= 300:
                 raise RetryError(f"the other telephone refused the change: {_said(response)}")
-            self._agreed(sdp.agree(sdp.parse(response.body), ours=ours))
+            self._answered(response.body)
         except (RetryError, sdp.UnusableError) as error:
-            self._ours = before
+            self.terms.ours = before
             raise RetryError(str(error)) from error
         finally:
             self._is_reinviting = False
@@ -369,7 +377,7 @@ class SipCall(Told):
         # Who offered nothing in the INVITE answers our offer here.
         if not self._invite.request.body and request.body:
             try:
-                self._agreed(sdp.agree(sdp.parse(request.body), ours=self._ours))
+                self._answered(request.body)
             except sdp.UnusableError as error:
                 logger.warning("call {}: {}", self.dialog.call_id, error)
         if not self._is_acknowledged:

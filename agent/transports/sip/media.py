@@ -18,6 +18,7 @@ from agent.transports.sip.comfort import ComfortNoise
 from agent.transports.sip.digits import DigitReceiver, DigitSender
 from agent.transports.sip.g711 import G711, PCMA, PCMU, SAMPLE_RATE
 from agent.transports.sip.sdp import Agreement
+from agent.transports.sip.srtp import Srtp
 
 _STEP = round(PACKET_S * SAMPLE_RATE)
 
@@ -48,6 +49,7 @@ class RtpSession(asyncio.DatagramProtocol):
         self._jitter = JitterBuffer()
         self._filler = GapFiller(SAMPLE_RATE)
         self._comfort = ComfortNoise()
+        self._srtp: Srtp | None = None
         self._received_digits = DigitReceiver()
         self._sent_digits = DigitSender(_STEP)
         self._digits_sent = asyncio.Event()
@@ -104,17 +106,22 @@ class RtpSession(asyncio.DatagramProtocol):
         """What became of the peer's packets."""
         return self._jitter.stats
 
-    def agree(self, agreement: Agreement, signalled_from: str) -> None:
+    def agree(self, agreement: Agreement, signalled_from: str, key: bytes = b"") -> None:
         """Begin, or go on under other terms.
 
         Args:
             agreement: With the peer.
             signalled_from: Host of the peer's signalling.
+            key: Ours, where the agreement is about encrypted audio.
         """
         host, port = agreement.remote
         # An address of a family we do not have here is one of several the peer has.
         is_ours = (":" in host) == (":" in signalled_from)
         self._agreement, self._remote = agreement, (host if is_ours else signalled_from, port)
+        if not agreement.crypto:
+            self._srtp = None
+        elif self._srtp is None or self._srtp.keys != (key, agreement.crypto.key):
+            self._srtp = Srtp(key, agreement.crypto.key)
         self._hosts = {agreement.remote[0], signalled_from}
         self._out.pause(not agreement.may_send)
         if self._pacer is None:
@@ -162,7 +169,7 @@ class RtpSession(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take whatever came."""
-        packet = rtp.parse(data) if addr[0] in self._hosts else None
+        packet = self._parsed(data) if addr[0] in self._hosts else None
         if packet is None or self._agreement is None:
             self.foreign += 1
             return
@@ -173,6 +180,10 @@ class RtpSession(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """The peer's port is closed: it hangs up in a moment, or is dead."""
+
+    def _parsed(self, data: bytes) -> AudioPacket | None:
+        clear = self._srtp.unprotect(data) if self._srtp else data
+        return rtp.parse(clear) if clear else None
 
     def _deliver(self, ordered: list[OrderedPacket]) -> None:
         agreement = self._agreement
@@ -256,4 +267,5 @@ class RtpSession(asyncio.DatagramProtocol):
         packet = AudioPacket(self._ssrc, self._sequence_number, timestamp, payload_type, payload)
         self._sequence_number = (self._sequence_number + 1) & 0xFFFF
         if self._transport and self._remote:
-            self._transport.sendto(rtp.build(packet, marker=marker), self._remote)
+            data = rtp.build(packet, marker=marker)
+            self._transport.sendto(self._srtp.protect(data) if self._srtp else data, self._remote)

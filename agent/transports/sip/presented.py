@@ -25,6 +25,7 @@ class UserAgentSettings:
         rtp_ports: First and last port of audio; (0, 0) for any free one.
         accept_from: Networks whose messages are read; all others hear nothing at all.
         transfer_to: Where calls may be transferred to.
+        encrypts: Whether audio must be encrypted, in calls of ours and of others.
         tcp: Whether TCP is listened to beside UDP, on the same port.
         tls_port: Where TLS is listened to; 0 for any free one.
         certificate: Who we are to those who call over TLS; None for no TLS.
@@ -38,6 +39,7 @@ class UserAgentSettings:
     rtp_ports: tuple[int, int] = (0, 0)
     accept_from: tuple[str, ...] = PRIVATE_NETWORKS
     transfer_to: frozenset[str] = frozenset()
+    encrypts: bool = False
     tcp: bool = False
     tls_port: int = 0
     certificate: ssl.SSLContext | None = None

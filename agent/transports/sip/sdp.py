@@ -4,13 +4,17 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from agent.transports.sip import sdes
 from agent.transports.sip.addresses import Address
 from agent.transports.sip.comfort import PAYLOAD_TYPE
+from agent.transports.sip.sdes import Crypto, Security
 
 TELEPHONE_EVENT = "telephone-event"
 OUR_EVENT_TYPE = 101
 STATIC = {0: "PCMU", 8: "PCMA"}
 """Payload types whose meaning needs no saying."""
+
+PLAIN = Security()
 
 _LONGEST = 16_384
 _MOST_FORMATS = 64
@@ -47,6 +51,7 @@ class Medium:
         host: Of its own c= line or that of the session.
         names: Codec and clock rate by payload type, upper case, such as PCMU/8000.
         direction: Who sends.
+        crypto: The first way of encryption that we know.
     """
 
     kind: str
@@ -56,6 +61,7 @@ class Medium:
     host: str = ""
     names: dict[str, str] = field(default_factory=dict)
     direction: Direction = Direction.BOTH
+    crypto: Crypto | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Agreement:
         event_type: Payload type of pressed keys; None if the peer knows none.
         direction: Who sends, seen from us.
         has_noise: Whether the peer describes its silence (RFC 3389).
+        crypto: How the peer encrypts; None for plain audio.
     """
 
     remote: Address
@@ -77,6 +84,7 @@ class Agreement:
     event_type: int | None
     direction: Direction
     has_noise: bool = False
+    crypto: Crypto | None = None
 
     @property
     def may_send(self) -> bool:
@@ -115,22 +123,27 @@ def parse(body: bytes) -> list[Medium]:
                 media[-1].direction = Direction(value)
             else:
                 direction = Direction(value)
+        elif kind == "a" and value.lower().startswith("crypto:") and media:
+            media[-1].crypto = media[-1].crypto or sdes.parse(value[7:])
         elif kind == "a" and value.lower().startswith("rtpmap:") and media:
             _add_name(media[-1], value[7:])
     return media
 
 
-def agree(media: list[Medium], *, ours: Direction = Direction.BOTH) -> Agreement:
+def agree(
+    media: list[Medium], *, ours: Direction = Direction.BOTH, security: Security = PLAIN
+) -> Agreement:
     """Find the audio both sides can have.
 
     Args:
         media: What the peer describes.
         ours: What we want.
+        security: Whether we can, or want to, encrypt.
 
     Raises:
         UnusableError: There is nothing in common.
     """
-    medium = _audio(media)
+    medium = _audio(media, security)
     codec = next((name for name in medium.formats if _codec(medium, name)), None)
     if codec is None:
         raise UnusableError("no G.711 among the codecs offered")
@@ -147,10 +160,17 @@ def agree(media: list[Medium], *, ours: Direction = Direction.BOTH) -> Agreement
         event_type=_event_type(medium),
         direction=_both(direction, ours),
         has_noise=str(PAYLOAD_TYPE) in medium.formats,
+        crypto=medium.crypto if _is_secure(medium) else None,
     )
 
 
-def answer(media: list[Medium], agreement: Agreement, local: Address, version: int) -> bytes:
+def answer(
+    media: list[Medium],
+    agreement: Agreement,
+    local: Address,
+    version: int,
+    security: Security = PLAIN,
+) -> bytes:
     """Write the answer to an offer: the audio agreed on, everything else refused.
 
     Args:
@@ -158,19 +178,27 @@ def answer(media: list[Medium], agreement: Agreement, local: Address, version: i
         agreement: Found in it.
         local: Where we receive.
         version: Counts our descriptions of this call.
+        security: As for `agree`.
     """
     lines = _session(local, version)
-    accepted = _audio(media)
+    accepted = _audio(media, security)
     for medium in media:
         if medium is accepted:
             lines += _our_audio(agreement, local[1], medium.profile)
+            if agreement.crypto:
+                lines.append(sdes.write(agreement.crypto.tag, security.key))
         else:
             lines.append(f"m={medium.kind} 0 {medium.profile} {' '.join(medium.formats)}")
     return _text(lines)
 
 
 def offer(
-    local: Address, version: int, *, direction: Direction = Direction.BOTH, codecs: str = "both"
+    local: Address,
+    version: int,
+    *,
+    direction: Direction = Direction.BOTH,
+    codecs: str = "both",
+    key: bytes = b"",
 ) -> bytes:
     """Write an offer of our own.
 
@@ -179,10 +207,14 @@ def offer(
         version: Counts our descriptions of this call.
         direction: Who is to send, seen from us.
         codecs: PCMU or PCMA alone, once one was agreed on; both at the start.
+        key: Ours, for encrypted audio; empty for plain audio.
     """
     types = [t for t, name in STATIC.items() if codecs in ("both", name)]
     lines = _session(local, version)
-    lines.append(f"m=audio {local[1]} RTP/AVP {' '.join(map(str, types))} {OUR_EVENT_TYPE}")
+    profile = "RTP/SAVP" if key else "RTP/AVP"
+    lines.append(f"m=audio {local[1]} {profile} {' '.join(map(str, types))} {OUR_EVENT_TYPE}")
+    if key:
+        lines.append(sdes.write("1", key))
     lines += [f"a=rtpmap:{t} {STATIC[t]}/8000" for t in types]
     lines += [*_events(OUR_EVENT_TYPE), "a=ptime:20", f"a={direction}"]
     return _text(lines)
@@ -215,13 +247,25 @@ def _add_name(medium: Medium, value: str) -> None:
         medium.names[number] = name.strip().upper()
 
 
-def _audio(media: list[Medium]) -> Medium:
-    for medium in media:
-        if medium.kind == "audio" and medium.port:
-            if medium.profile.upper() not in ("RTP/AVP", "RTP/AVPF"):
-                raise UnusableError(f"audio over {medium.profile} only; we have plain RTP")
+def _audio(media: list[Medium], security: Security) -> Medium:
+    """The first audio that is as secret as we can have it, or must."""
+    offered = [medium for medium in media if medium.kind == "audio" and medium.port]
+    for medium in offered:
+        is_plain = medium.profile.upper() in ("RTP/AVP", "RTP/AVPF")
+        if (is_plain and not security.must) or (
+            security.can and _is_secure(medium) and medium.crypto
+        ):
             return medium
-    raise UnusableError("no audio offered")
+    if not offered:
+        raise UnusableError("no audio offered")
+    profile = offered[0].profile
+    if _is_secure(offered[0]) and not security.can:
+        raise UnusableError(f"audio over {profile} only; install the extra srtp")
+    raise UnusableError(f"audio over {profile} only, or without {sdes.SUITE}")
+
+
+def _is_secure(medium: Medium) -> bool:
+    return medium.profile.upper() in ("RTP/SAVP", "RTP/SAVPF")
 
 
 def _codec(medium: Medium, number: str) -> str:
