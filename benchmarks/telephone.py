@@ -6,14 +6,15 @@ delays, reorders and doubles them by seed, into the buffer that telephone calls 
 
     python -m benchmarks.telephone --every 4
 
-Recorded digits are joined to numbers of four to eight and counted apart where the folder of
-recordings is given by DUPLEX_DATA.
+Spelled names, in the packaged voice, are counted by letters. Recorded digits are joined to numbers
+of four to eight and counted apart where the folder of recordings is given by DUPLEX_DATA.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import jiwer
@@ -40,6 +41,8 @@ LINES = {
     "loss_5": Impairment(loss=0.05, jitter_s=0.06, double=0.01),
     "loss_10": Impairment(loss=0.10, jitter_s=0.06, double=0.01),
 }
+
+_NAMES = "smith garcia nowak murphy johansson weber rossi fischer novak silva dubois walsh".split()
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 
@@ -79,6 +82,21 @@ def digits(folder: Path, count: int) -> list[Recording]:
     return numbers
 
 
+def spelling(count: int) -> list[Recording]:
+    """Names spelled letter by letter; the text is the letters, each a word."""
+    from tests.speech import spoken
+
+    return [
+        Recording(f"spelled-{name}", " ".join(name), spoken(", ".join(name.upper()) + "."))
+        for name in _NAMES[:count]
+    ]
+
+
+def _letters(text: str) -> str:
+    """Letters apart, as spelling is compared: a recogniser writes SMITH, S-M-I-T-H or S M I T H."""
+    return " ".join("".join(re.findall("[a-z]", text.lower())))
+
+
 def errors(model: Moonshine, recordings: list[Recording], line: Impairment | None) -> float:
     """Word error rate over all recordings, each with a network of its own."""
     said, understood = [], []
@@ -87,8 +105,9 @@ def errors(model: Moonshine, recordings: list[Recording], line: Impairment | Non
         if line:
             network = Impairment(line.loss, line.delay_s, line.jitter_s, line.double, index)
             pcm = over(network, pcm)
-        said.append(normalise(recording.text))
-        understood.append(normalise(model.transcribe(to_float(pcm)).text))
+        compared = _letters if recording.name.startswith("spelled") else normalise
+        said.append(compared(recording.text))
+        understood.append(compared(model.transcribe(to_float(pcm)).text))
     return round(float(jiwer.wer(said, understood)), 4)
 
 
@@ -100,7 +119,10 @@ def main() -> None:
     given = parser.parse_args()
     model = Moonshine(locate(given.model))
     source, recordings = load()
-    sets = {"prompts": recordings[:: given.every]}
+    sets = {
+        "prompts": recordings[:: given.every],
+        "spelling": spelling(max(1, 2 * len(_NAMES) // given.every)),
+    }
     if data := os.environ.get("DUPLEX_DATA"):
         sets["numbers"] = digits(Path(data) / "digits", max(1, 60 // given.every))
     rates = {

@@ -18,8 +18,8 @@ from agent.transports.phone.wire import MalformedError, Media, Started
 from tests.core.phone.calls import STREAMS
 from tests.core.phone.providers import SIDES
 
-EXAMPLES = int(os.environ.get("DUPLEX_FUZZ_EXAMPLES", "40"))
-"""Per parser and test. Before a release: DUPLEX_FUZZ_EXAMPLES=100000 pytest tests/core/phone."""
+EXAMPLES = int(os.environ.get("DUPLEX_EXAMPLES", "40"))
+"""Per parser and test. Before a release: DUPLEX_EXAMPLES=100000 pytest tests/core/phone."""
 
 fuzz = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
