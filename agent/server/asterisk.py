@@ -17,7 +17,8 @@ from agent.transports.asterisk.websocket import AsteriskStream
 from agent.transports.line import LineTransport
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
-from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
+from agent.transports.phone.opening import NeverStartedError, opened
+from agent.transports.phone.transport import PhoneTransport
 from agent.transports.phone.wire import MalformedError
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013

@@ -18,9 +18,10 @@ from agent.server.tickets import Tickets
 from agent.transports.phone import webhooks
 from agent.transports.phone.call import CallFacts
 from agent.transports.phone.line import WebSocketLine
+from agent.transports.phone.opening import NeverStartedError, opened
 from agent.transports.phone.providers.stream import MediaStream
 from agent.transports.phone.rest import rest
-from agent.transports.phone.transport import NeverStartedError, PhoneTransport, opened
+from agent.transports.phone.transport import PhoneTransport
 from agent.transports.phone.webhooks import Gate, WebhookGate, gates
 from agent.transports.phone.wire import MAX_MESSAGE, MalformedError, Started
 

@@ -245,8 +245,8 @@ def test_a_caller_whose_packets_stop_is_taken_as_silent():
 
 
 async def test_a_peer_that_never_starts_is_let_go():
+    from agent.transports.phone.opening import NeverStartedError, opened
     from agent.transports.phone.providers.twilio import TwilioStream
-    from agent.transports.phone.transport import NeverStartedError, opened
 
     class Silent:
         def __init__(self, messages):

@@ -9,7 +9,8 @@ from agent.server.sessions import Sessions
 from agent.session import Models
 from agent.settings import Settings
 from agent.transports.phone.call import CallFacts, Direction
-from agent.transports.phone.transport import PhoneTransport, opened
+from agent.transports.phone.opening import opened
+from agent.transports.phone.transport import PhoneTransport
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
 from tests.core.phone.calls import STREAMS

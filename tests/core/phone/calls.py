@@ -13,13 +13,14 @@ from agent.audio.resample import resample
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.phone.call import Call, CallFacts
+from agent.transports.phone.opening import opened
 from agent.transports.phone.providers.exotel import ExotelStream
 from agent.transports.phone.providers.genesys import GenesysStream
 from agent.transports.phone.providers.plivo import PlivoStream
 from agent.transports.phone.providers.telnyx import TelnyxStream
 from agent.transports.phone.providers.twilio import TwilioStream
 from agent.transports.phone.providers.vonage import VonageStream
-from agent.transports.phone.transport import PhoneTransport, opened
+from agent.transports.phone.transport import PhoneTransport
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
 from tests.core.phone.providers import MemoryLine, Side, Telephone
