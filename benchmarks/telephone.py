@@ -82,13 +82,13 @@ def digits(folder: Path, count: int) -> list[Recording]:
     return numbers
 
 
-def spelling(count: int) -> list[Recording]:
+def spelling() -> list[Recording]:
     """Names spelled letter by letter; the text is the letters, each a word."""
     from tests.speech import spoken
 
     return [
         Recording(f"spelled-{name}", " ".join(name), spoken(", ".join(name.upper()) + "."))
-        for name in _NAMES[:count]
+        for name in _NAMES
     ]
 
 
@@ -121,7 +121,7 @@ def main() -> None:
     source, recordings = load()
     sets = {
         "prompts": recordings[:: given.every],
-        "spelling": spelling(max(1, 2 * len(_NAMES) // given.every)),
+        "spelling": spelling(),
     }
     if data := os.environ.get("DUPLEX_DATA"):
         sets["numbers"] = digits(Path(data) / "digits", max(1, 60 // given.every))

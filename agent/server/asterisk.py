@@ -58,8 +58,12 @@ async def audiosocket(sessions: Sessions) -> AsyncIterator[asyncio.Server | None
 
     mask_logs()
 
+    phone = sessions.settings.phone
+
     async def on_call(call: AudioSocketCall) -> None:
         try:
+            if phone.recordings and phone.record_all:
+                await call.call.record(consented=True)
             await sessions.run_call(LineTransport(call), call.call)
         except AtCapacityError as error:
             logger.warning("refused an AudioSocket call: {}", error)
@@ -68,7 +72,7 @@ async def audiosocket(sessions: Sessions) -> AsyncIterator[asyncio.Server | None
 
     host, port = settings.host, settings.audiosocket_port
     try:
-        server = await listen(host, port, on_call)
+        server = await listen(host, port, on_call, phone.recordings)
     except OSError as error:
         raise SettingsError(
             f"cannot take AudioSocket calls on {host}:{port}: {error.strerror}; set "

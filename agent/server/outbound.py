@@ -76,7 +76,7 @@ async def talk(sessions: Sessions, sip: SipSettings, uri: str, ring_s: float) ->
         RetryError: The call was not taken.
         SettingsError: The port is taken.
     """
-    settings = presented(sip, sessions.settings.phone.transfer_to)
+    settings = presented(sip, sessions.settings.phone)
     try:
         agent = await UserAgent.open(sip.host, sip.port, _busy, settings)
     except OSError as error:

@@ -13,7 +13,7 @@ from agent.observe.mask import mask_logs
 from agent.server.admission import AtCapacityError
 from agent.server.consultation import Consultation
 from agent.server.sessions import Sessions
-from agent.settings import SipSettings
+from agent.settings import PhoneSettings, SipSettings
 from agent.transports.line import LineTransport
 from agent.transports.sip.addresses import host_port
 from agent.transports.sip.agent import UserAgent
@@ -47,7 +47,7 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
             settings.host,
             settings.port,
             on_call,
-            presented(settings, sessions.settings.phone.transfer_to),
+            presented(settings, sessions.settings.phone),
         )
     except OSError as error:
         raise SettingsError(
@@ -72,7 +72,10 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
     if not sessions.is_ready:
         call.reject(503, "Service Unavailable")
         return
+    phone = sessions.settings.phone
     try:
+        if phone.recordings and phone.record_all:
+            await call.call.record(consented=True)
         consult = Consultation(sessions, agent, call)
         await sessions.run_call(LineTransport(call), call.call, consult=consult)
     except AtCapacityError:
@@ -81,7 +84,7 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
         await call.leave()
 
 
-def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentSettings:
+def presented(settings: SipSettings, phone: PhoneSettings) -> UserAgentSettings:
     """How a user agent with these settings presents itself."""
     if settings.encrypt and not IS_INSTALLED:
         raise SettingsError('sip.encrypt needs SRTP: pip install "duplex-voice[srtp]"')
@@ -94,7 +97,8 @@ def presented(settings: SipSettings, transfer_to: tuple[str, ...]) -> UserAgentS
         advertised=settings.advertised_host,
         rtp_ports=settings.rtp_ports,
         accept_from=settings.accept_from,
-        transfer_to=frozenset(transfer_to),
+        transfer_to=frozenset(phone.transfer_to),
+        recordings=phone.recordings,
         encrypts=settings.encrypt,
         tcp=settings.tcp,
         tls_port=settings.tls_port,

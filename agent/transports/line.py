@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     CancelFrame,
@@ -21,6 +23,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.audio.chunk import Int16Array
 from agent.transports.phone.call import Call
+from agent.transports.phone.recording import Recording
 
 _MOST_WAITING = 250
 """Chunks of the caller's audio that may wait for the pipeline, 5 s. Full, the oldest is dropped."""
@@ -29,9 +32,17 @@ _KEYS = {entry.value for entry in KeypadEntry}
 
 
 class Told:
-    """Who is told of a call's audio, keys, beginning and end: nobody at first."""
+    """Who is told of a call's audio, keys, beginning and end: nobody at first. Keeps a recording.
 
-    def __init__(self) -> None:
+    Args:
+        recordings: Where calls are recorded; None forbids it.
+    """
+
+    sample_rate: int
+
+    def __init__(self, recordings: Path | None = None) -> None:
+        self._recordings = recordings
+        self._recording: Recording | None = None
         self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
         self._on_key: Callable[[str], None] = lambda key: None
         self._on_talking: Callable[[], None] = lambda: None
@@ -48,6 +59,29 @@ class Told:
         """Say who is told of audio, keys, the beginning and the end of the conversation."""
         self._on_audio, self._on_key = on_audio, on_key
         self._on_talking, self._on_over = on_talking, on_over
+
+    async def record(self) -> Path:
+        """Keep what is said from now on until the line is cut; where it is kept."""
+        assert self._recordings is not None
+        if self._recording is None:
+            self._recording = Recording(self._recordings, self.sample_rate, _now())
+        return self._recording.path
+
+    def _hear(self, pcm: Int16Array) -> None:
+        """Audio of the other party's."""
+        if self._recording and len(pcm):
+            self._recording.caller(pcm, _now())
+        self._on_audio(pcm)
+
+    def _sent(self, pcm: bytes) -> None:
+        """Audio of ours that has just left."""
+        if self._recording:
+            self._recording.agent(np.frombuffer(pcm, np.int16), _now())
+
+    def _stop_recording(self) -> None:
+        """Nothing is kept from now on."""
+        if self._recording:
+            self._recording.close(_now())
 
 
 class CallLine(Protocol):
@@ -228,3 +262,7 @@ class LineTransport(BaseTransport):
         task = asyncio.ensure_future(self._call_event_handler(event, self.call.facts.id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 PACKET_S = 0.02
 
@@ -109,6 +109,8 @@ class PacedQueue:
         self._is_paused = False
         self._is_speaking = False
         self.lateness = Lateness()
+        self.on_sent: Callable[[bytes], None] = lambda pcm: None
+        """Told of every packet of audio as it leaves."""
 
     async def write(self, pcm: bytes) -> bool:
         """Queue audio; return when there is room for more.
@@ -175,7 +177,9 @@ class PacedQueue:
         pcm = bytes(self._queue[: self._packet_bytes])
         del self._queue[: self._packet_bytes]
         self._taken.set()
-        return pcm.ljust(self._packet_bytes, b"\0")
+        pcm = pcm.ljust(self._packet_bytes, b"\0")
+        self.on_sent(pcm)
+        return pcm
 
     async def _change(self) -> None:
         self._taken.clear()

@@ -11,7 +11,7 @@ import soundfile
 
 from agent.errors import RetryError, SettingsError
 from agent.server.telephone import presented
-from agent.settings import SipSettings
+from agent.settings import PhoneSettings, SipSettings
 from agent.transports.sip.agent import CallRefusedError, UserAgent
 from tests.sip.exchange import Taken, exchange, finished, within
 from tests.sip.peers import Baresip, Linphone, sipp
@@ -60,7 +60,7 @@ def secured(path):
     settings = SipSettings.model_validate(
         {"certificate": path, "authority": path, "tls_port": 0, "tcp": True}
     )
-    made = presented(settings, ())
+    made = presented(settings, PhoneSettings())
     return {
         "tcp": True,
         "certificate": made.certificate,
@@ -151,7 +151,7 @@ async def test_a_connection_that_talks_nonsense_is_closed():
 def test_a_certificate_that_cannot_be_read_says_which(tmp_path):
     missing = SipSettings.model_validate({"certificate": tmp_path / "none.pem"})
     with pytest.raises(SettingsError, match=r"sip\.certificate"):
-        presented(missing, ())
+        presented(missing, PhoneSettings())
 
 
 @pytest.mark.parametrize("they_call", [True, False], ids=["baresip calls", "we call"])

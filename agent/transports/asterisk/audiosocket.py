@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
 from loguru import logger
@@ -51,14 +52,16 @@ class AudioSocketCall(Told):
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         reader: Reader,
         first: list[Message],
+        recordings: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(recordings)
         self.sample_rate = AUDIO_RATES[kind]
         self.malformed = 0
         self._kind = kind
         self._input, self._output = streams
         self._reader, self._first = reader, first
         self._out = PacedQueue(self.sample_rate)
+        self._out.on_sent = self._sent
         self._overdue = Overdue()
         self._filler = GapFiller(self.sample_rate)
         self._position = 0
@@ -66,7 +69,7 @@ class AudioSocketCall(Told):
         self._tasks: list[asyncio.Task[None]] = []
         self.call = Call(
             facts=CallFacts(str(call_id), "audiosocket"),
-            capabilities=Capabilities(dtmf_in=True),
+            capabilities=Capabilities(dtmf_in=True, record=recordings is not None),
             control=self,
             sound=Sound(self.sample_rate, DELAY_S),
         )
@@ -174,17 +177,21 @@ class AudioSocketCall(Told):
 
     def _give(self, pcm: Int16Array) -> None:
         if len(pcm):
-            self._on_audio(pcm)
+            self._hear(pcm)
 
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
+            self._stop_recording()
             self._out.close()
             self._on_over()
 
 
 async def listen(
-    host: str, port: int, on_call: Callable[[AudioSocketCall], Awaitable[None]]
+    host: str,
+    port: int,
+    on_call: Callable[[AudioSocketCall], Awaitable[None]],
+    recordings: Path | None = None,
 ) -> asyncio.Server:
     """Take the connections of AudioSocket.
 
@@ -193,6 +200,7 @@ async def listen(
             network.
         port: 0 for any free one.
         on_call: Holds one call to its end.
+        recordings: Where calls are recorded; None forbids it.
 
     Raises:
         OSError: The port is taken.
@@ -200,7 +208,7 @@ async def listen(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            call = await _begun(reader, writer)
+            call = await _begun(reader, writer, recordings)
             await on_call(call)
         except (NoCallError, OSError) as error:
             logger.warning("refused an AudioSocket connection: {}", error)
@@ -210,7 +218,9 @@ async def listen(
     return await asyncio.start_server(serve, host, port)
 
 
-async def _begun(input_: asyncio.StreamReader, output: asyncio.StreamWriter) -> AudioSocketCall:
+async def _begun(
+    input_: asyncio.StreamReader, output: asyncio.StreamWriter, recordings: Path | None
+) -> AudioSocketCall:
     """Wait for the call's name, and for audio that tells its rate."""
     reader = Reader()
     first: list[Message] = []
@@ -237,7 +247,7 @@ async def _begun(input_: asyncio.StreamReader, output: asyncio.StreamWriter) -> 
     if call_id is None:
         raise NoCallError("it did not say which call it is")
     kind = next((message.kind for message in first if message.kind in AUDIO_RATES), kind)
-    return AudioSocketCall(call_id, kind, (input_, output), reader, first)
+    return AudioSocketCall(call_id, kind, (input_, output), reader, first, recordings)
 
 
 def _named(message: Message) -> uuid.UUID:

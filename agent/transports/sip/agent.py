@@ -165,6 +165,7 @@ class UserAgent:
             headers={},
             transfer_to=self._settings.transfer_to,
             security=self._security(),
+            recordings=self._settings.recordings,
         )
         self._calls[dialog.call_id, dialog.local_tag] = call
         request = dialog.request("INVITE", sent_by)
@@ -331,6 +332,7 @@ class UserAgent:
             headers=extras(request),
             transfer_to=self._settings.transfer_to,
             security=self._security(),
+            recordings=self._settings.recordings,
         )
         try:
             call.ring(asked)

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum, auto
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from agent.audio.chunk import Int16Array
-from agent.errors import DegradedError, RetryError
+from agent.errors import RetryError
 from agent.transports.line import Told
 from agent.transports.phone.call import (
     Call,
@@ -27,6 +29,7 @@ from agent.transports.sip.g711 import SAMPLE_RATE
 from agent.transports.sip.media import RtpSession
 from agent.transports.sip.message import MalformedError, Request, Response
 from agent.transports.sip.negotiation import Negotiation
+from agent.transports.sip.referral import Referral, TransferError
 from agent.transports.sip.sdes import Security
 from agent.transports.sip.transactions import Asked, Key
 
@@ -37,14 +40,7 @@ DELAY_S = 0.12
 """From a packet's leaving to its sounding, estimated, since RTP does not say it: network and the
 peer's buffer."""
 
-_TRANSFER_S = 30.0
-"""How long the destination of a transfer may ring."""
-
 _CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, consult=True, hold=True)
-
-
-class TransferError(DegradedError):
-    """The other party could not be transferred; the call goes on."""
 
 
 class State(Enum):
@@ -82,8 +78,9 @@ class SipCall(Told):
         headers: Mapping[str, str],
         transfer_to: frozenset[str] = frozenset(),
         security: Security = sdp.PLAIN,
+        recordings: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(recordings)
         self.dialog = dialog
         self.state = State.RINGING
         self.media: RtpSession | None = None
@@ -96,7 +93,7 @@ class SipCall(Told):
         self._offered: list[sdp.Medium] | None = None
         self._is_acknowledged = False
         self._is_reinviting = False
-        self._referred: asyncio.Future[int] | None = None
+        self._referral: Referral | None = None
         caller, called = (
             (dialog.remote, dialog.local)
             if direction is Direction.INBOUND
@@ -106,7 +103,7 @@ class SipCall(Told):
             facts=CallFacts(
                 dialog.call_id, "sip", _party(caller), _party(called), direction, headers
             ),
-            capabilities=_CAPABILITIES,
+            capabilities=replace(_CAPABILITIES, record=recordings is not None),
             control=self,
             sound=Sound(SAMPLE_RATE, DELAY_S),
             transfer_to=transfer_to,
@@ -175,6 +172,7 @@ class SipCall(Told):
     def leave_conversation(self) -> None:
         """Stay on the line without the conversation held here, which ends."""
         self.stays = self.is_joined = True
+        self._stop_recording()
         self.call.state = CallState.TRANSFERRED
         self._on_over()
 
@@ -210,16 +208,11 @@ class SipCall(Told):
         request = self.dialog.request("REFER", self._agent.sent_by(self))
         request.headers.add("Refer-To", f"<{self._agent.uri_of(to, self.peer)}>")
         request.headers.add("Referred-By", f"<{self.dialog.contact}>")
-        self._referred = asyncio.get_running_loop().create_future()
+        referral = self._referral = Referral(to)
         response = await self._agent.ask(request, self)
         if response is None or response.status >= 300:
             raise TransferError(f"the other telephone refused the transfer: {_said(response)}")
-        try:
-            status = await asyncio.wait_for(self._referred, _TRANSFER_S)
-        except TimeoutError:
-            raise TransferError(f"nobody answered at {to} within {_TRANSFER_S:.0f} s") from None
-        if status >= 300:
-            raise TransferError(f"{to} could not be reached: {status}")
+        await referral.outcome()
         await self.hang_up()
 
     # What the user agent tells.
@@ -271,7 +264,8 @@ class SipCall(Told):
                     self._on_key(key)
             case "NOTIFY":
                 self._respond(asked, 200, "OK")
-                self._notified(request)
+                if self._referral:
+                    self._referral.notified(request)
             case "REFER":
                 # Who may be called from here is our operator's to say, not the caller's.
                 self._respond(asked, 603, "Decline")
@@ -313,7 +307,8 @@ class SipCall(Told):
         if self.media is None:
             self.media = await self._agent.open_media(self)
             # Looked up when they are needed: a call of ours is connected after it is answered.
-            self.media.on_audio = lambda pcm: self._on_audio(pcm)
+            self.media.on_audio = self._hear
+            self.media.out.on_sent = self._sent
             self.media.on_key = lambda key: self._on_key(key)
             self.media.on_dead = self._on_dead
         local = (self._agent.host_for(self), self.media.port)
@@ -384,15 +379,6 @@ class SipCall(Told):
             self._is_acknowledged = True
             self._on_talking()
 
-    def _notified(self, request: Request) -> None:
-        """What became of a transfer: the status line of the call it made."""
-        words = request.body[:200].decode("ascii", "replace").split()
-        waiting = self._referred
-        if waiting is None or waiting.done() or len(words) < 2 or not words[1].isdecimal():
-            return
-        if (status := int(words[1][:9])) >= 200:
-            waiting.set_result(status)
-
     def _on_dead(self) -> None:
         logger.warning("call {}: nothing heard from the peer for long", self.dialog.call_id)
         self._agent.spawn(self.hang_up())
@@ -424,10 +410,10 @@ class SipCall(Told):
     def _leave(self) -> None:
         if self.state is not State.OVER:
             self.state = State.OVER
-            if self._referred and not self._referred.done():
-                # Some telephones hang up once they talk to the other one, and report nothing.
-                self._referred.set_result(200)
+            if self._referral:
+                self._referral.left()
             self._agent.forget(self)
+            self._stop_recording()
             self.gone.set()
             self._on_over()
 

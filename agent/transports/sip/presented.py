@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -25,6 +26,7 @@ class UserAgentSettings:
         rtp_ports: First and last port of audio; (0, 0) for any free one.
         accept_from: Networks whose messages are read; all others hear nothing at all.
         transfer_to: Where calls may be transferred to.
+        recordings: Where calls are recorded; None forbids it.
         encrypts: Whether audio must be encrypted, in calls of ours and of others.
         tcp: Whether TCP is listened to beside UDP, on the same port.
         tls_port: Where TLS is listened to; 0 for any free one.
@@ -39,6 +41,7 @@ class UserAgentSettings:
     rtp_ports: tuple[int, int] = (0, 0)
     accept_from: tuple[str, ...] = PRIVATE_NETWORKS
     transfer_to: frozenset[str] = frozenset()
+    recordings: Path | None = None
     encrypts: bool = False
     tcp: bool = False
     tls_port: int = 0
