@@ -56,12 +56,21 @@ class NativeClient:
         on_message: Callable[[dict[str, Any]], None] = lambda _message: None,
     ) -> dict[str, Any]:
         """The next message of a kind; those before it go to `seen`."""
+        return await self.until_one_of({kind}, utterance, on_message)
+
+    async def until_one_of(
+        self,
+        kinds: set[str],
+        utterance: int | None = None,
+        on_message: Callable[[dict[str, Any]], None] = lambda _message: None,
+    ) -> dict[str, Any]:
+        """The next message of any of the kinds."""
         async with asyncio.timeout(LIMIT_S):
             while True:
                 message = json.loads(await self._socket.recv())
                 self.seen.append(message)
                 on_message(message)
-                if message["type"] == kind and utterance in (None, message.get("utterance")):
+                if message["type"] in kinds and utterance in (None, message.get("utterance")):
                     return message
 
     async def final(self, utterance: int, pcm: Int16Array, **finalize: Any) -> dict[str, Any]:

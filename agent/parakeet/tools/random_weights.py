@@ -1,6 +1,12 @@
-"""Parakeet TDT 0.6B's shape with random weights: its speed without its checkpoint."""
+"""Parakeet TDT 0.6B's shape with random weights: its speed without its checkpoint.
+
+    python -m agent.parakeet.tools.random_weights FOLDER
+
+writes a checkpoint of 2.4 GB and prints its path, to serve it and measure the server.
+"""
 
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +75,7 @@ def _tokenizer(folder: Path) -> Path:
         "\n".join(name for name in names if name != "<unk>") + "\n", encoding="utf-8"
     )
     return folder
+
+
+if __name__ == "__main__":
+    print(make(Path(sys.argv[1])))
