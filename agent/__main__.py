@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.rest = rest
     try:
         settings = load(options.config)
-        set_up_logging(verbose=options.verbose)
+        set_up_logging(verbose=options.verbose, form=settings.logs.format)
         command: Command = options.command
         return command(options, settings)
     except DuplexError as error:

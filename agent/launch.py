@@ -46,7 +46,7 @@ def serve(
     server = chosen.server.model_copy(update=changed)
     from agent.server.serve import serve as run
 
-    set_up_logging(verbose=False)
+    set_up_logging(verbose=False, form=chosen.logs.format)
     try:
         asyncio.run(
             run(chosen.model_copy(update={"server": server}), agent=lambda: agent, parts=parts)

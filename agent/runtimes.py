@@ -35,6 +35,7 @@ from agent.parts import backups as backup_models
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
 from agent.settings import AsrSettings, Settings, TurnSettings
+from agent.tts.spare import spare
 from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
 from agent.turns.hotwords import HotwordSettings
@@ -111,7 +112,8 @@ class Runtimes:
             cloud=self._cloud.health if self._cloud else None,
             names={"asr": self._hearing(), "llm": language.model, "tts": spoken.name},
         )
-        return self._parts.put_into(models)
+        models = self._parts.put_into(models)
+        return replace(models, spare=await asyncio.to_thread(spare, models.voice))
 
     async def close(self) -> None:
         """Stop what runs beside this process."""

@@ -1,6 +1,7 @@
 """One conversation: assemble it, run it, close it."""
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -31,10 +32,12 @@ from agent.errors import DegradedError
 from agent.llm import prompt
 from agent.llm.fallback import Fallback
 from agent.llm.prompt import INTERRUPTED_NOTE
+from agent.logs import bound
 from agent.observe.record import Clock, TurnRecorder
 from agent.processors.client import ClientControl, ClientEvents
 from agent.processors.dialogue import Dialogue
 from agent.processors.far_end import FarEnd
+from agent.processors.frames import ClientEventFrame
 from agent.processors.listening import Listening
 from agent.processors.playout import Playout, PlayoutAck
 from agent.processors.recognition import Recognition
@@ -42,10 +45,15 @@ from agent.processors.strategies import decided_turns
 from agent.processors.synthesis import Synthesis
 from agent.processors.turn_taking import TurnTaking
 from agent.settings import Settings
+from agent.tts.spare import Spare
 from agent.tts.speech import Voice
 from agent.turns.events import TurnPolicy
 from agent.turns.smart_turn import SmartTurn
 from agent.vad.silero import SileroModel
+
+QUEUES = ("recognition_s", "clauses", "playout_s")
+"""Where a session's work waits: speech for the recogniser, clauses for the voice, speech for the
+line."""
 
 _WATCHDOG_S = 60.0
 """Pipecat ends a turn on its own after this. Our policy always decides sooner."""
@@ -66,6 +74,7 @@ class Models:
         names: Of the models in use, by role, for the client and the records.
         interruption_note: What the language model is told when the user cuts it off.
         is_model_ready: Whether the embedded language model answers; False where there is none.
+        spare: Said when the voice fails.
         executor: Makes the worker thread of one stream.
         cloud: How the recogniser on another machine is doing; None where there is none.
     """
@@ -80,6 +89,7 @@ class Models:
     fallback: Callable[[], Fallback] = Fallback
     interruption_note: str | None = INTERRUPTED_NOTE
     is_model_ready: Callable[[], bool] = lambda: False
+    spare: Spare | None = None
     executor: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, name)
     cloud: CloudHealth | None = None
 
@@ -137,6 +147,8 @@ class VoiceSession:
         clock: Clock | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
+        self.resume_key = secrets.token_urlsafe(24)
+        """Whoever brings it goes on with this conversation."""
         self._settings = settings
         self._models = models
         self._channel = channel
@@ -170,6 +182,8 @@ class VoiceSession:
             self._thread("tts"),
             models.fallback(),
             models.is_model_ready,
+            models.spare,
+            lambda: self._thread("tts"),
         )
         self._worker = PipelineWorker(
             Pipeline(edit(self._stages(transport))),
@@ -186,6 +200,16 @@ class VoiceSession:
     def is_idle(self) -> bool:
         """Whether no answer is being made or heard."""
         return not self._playout.is_busy
+
+    def depth(self, queue: str) -> float:
+        """How much waits in one of `QUEUES`."""
+        match queue:
+            case "recognition_s":
+                return self._recognition.waiting_s
+            case "playout_s":
+                return self._playout.waiting_s
+            case _:
+                return float(self._synthesis.waiting)
 
     @property
     def is_private(self) -> bool:
@@ -207,14 +231,16 @@ class VoiceSession:
 
     async def run(self) -> None:
         """Hold the conversation until it ends."""
-        logger.info("session {} on {} begins", self.id, self._channel.name)
-        try:
-            await self._runner.add_workers(self._worker)
-            await self._runner.run()
-        finally:
-            for executor in self._executors:
-                executor.shutdown(wait=False, cancel_futures=True)
-            logger.info("session {} ended after {} turns", self.id, len(self.recorder.turns) - 1)
+        with bound(self.id, lambda: self.recorder.current.turn):
+            logger.info("session {} on {} begins", self.id, self._channel.name)
+            try:
+                await self._runner.add_workers(self._worker)
+                await self._runner.run()
+            finally:
+                for executor in self._executors:
+                    executor.shutdown(wait=False, cancel_futures=True)
+                turns = len(self.recorder.turns) - 1
+                logger.info("session {} ended after {} turns", self.id, turns)
 
     async def greet(self) -> None:
         """Say who we are, once the caller can hear it, and start the agent's flow."""
@@ -232,11 +258,22 @@ class VoiceSession:
         self._playout.abandon()
         await self._worker.cancel()
 
-    def ready_event(self) -> dict[str, Any]:
-        """What the client is told first."""
+    def hold(self) -> None:
+        """The client is lost, and may come back: keep what it has not heard."""
+        self._playout.hold()
+
+    async def go_on(self) -> None:
+        """The client is back."""
+        await self._worker.queue_frame(ClientEventFrame(event=self.ready_event(is_resumed=True)))
+        self._playout.go_on()
+
+    def ready_event(self, *, is_resumed: bool = False) -> dict[str, Any]:
+        """What the client is told first, or as it comes back."""
         return {
             "type": "ready",
             "session": self.id,
+            "resume": self.resume_key,
+            "resumed": is_resumed,
             "transport": self._channel.name,
             "sample_rate": self._channel.sample_rate,
             "models": self._models.names,

@@ -174,6 +174,8 @@ class ServerSettings(_Section):
     idle_s: float = Field(600.0, ge=5)
     """A conversation in which nobody speaks is ended after so long. Telephone calls have
     phone.ladder."""
+    rejoin_s: float = Field(30.0, ge=0, le=600)
+    """A page whose connection broke goes on with its conversation, if it is back so soon."""
     longest_s: float = Field(14_400.0, ge=10)
     """A conversation is ended after so long, whoever talks."""
     drain_s: float = Field(10.0, ge=0)
@@ -195,6 +197,12 @@ class ServerSettings(_Section):
         """The keys, one by one."""
         written = self.keys.get_secret_value() if self.keys else ""
         return tuple(key for part in written.split(",") if (key := part.strip()))
+
+
+class LogSettings(_Section):
+    """What is logged, on standard error. What people said never is, but with --verbose."""
+
+    format: Literal["text", "json"] = "text"
 
 
 class TwilioSettings(_Section):
@@ -385,6 +393,7 @@ class Settings(_Section):
     tts: TtsSettings = TtsSettings()
     playout: PlayoutSettings = PlayoutSettings()
     server: ServerSettings = ServerSettings()
+    logs: LogSettings = LogSettings()
     sip: SipSettings = SipSettings()
     asterisk: AsteriskSettings = AsteriskSettings()
     models: ModelSettings = ModelSettings()

@@ -115,6 +115,7 @@ def instant_models(settings: Settings, answer_s: float = 0.2) -> Models:
 async def serve(port: int, answer_s: float) -> None:
     """Serve until told to stop."""
     settings = load()
+    set_up_logging(verbose=False, form=settings.logs.format)
     server = settings.server.model_copy(update={"port": port})
     settings = settings.model_copy(update={"server": server})
     sessions = Sessions(settings, instant_models(settings, answer_s), is_offline=True)
@@ -126,6 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer-s", type=float, default=0.2, help="length of each answer")
     options = parser.parse_args()
-    set_up_logging(verbose=False)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(options.port, options.answer_s))

@@ -2,7 +2,7 @@
 # What pip cannot bring, from Debian or Ubuntu; elsewhere says what to install.
 #   system-packages.sh run     what the agent needs
 #   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network,
-#                              telephones
+#                              telephones, a proxy
 set -eu
 
 missing=""
@@ -19,6 +19,7 @@ test)
     command -v unshare >/dev/null || missing="$missing util-linux"
     command -v sipp >/dev/null || missing="$missing sip-tester"
     command -v baresip >/dev/null || missing="$missing baresip-core"
+    command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
     command -v linphonec >/dev/null || missing="$missing linphone-cli"
     ;;
 *)

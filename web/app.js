@@ -70,6 +70,8 @@ class Page {
     this.microphone.addEventListener("state", () => this.showPermission());
     this.microphone.addEventListener("devices", () => this.settings.refresh());
     this.microphone.addEventListener("ended", () => this.replaceMicrophone());
+    // A page that closes is not waited for.
+    addEventListener("pagehide", () => this.session.send({ type: "end" }));
     this.session.addEventListener("phase", () => this.showPhase());
     this.session.addEventListener("event", (event) => {
       this.receive(/** @type {CustomEvent} */ (event).detail);
@@ -172,6 +174,7 @@ class Page {
       this.lanes.floor(event);
       this.showState();
     } else if (event.type === "ready") {
+      if (event.resumed) this.transcript.rule("Connected again");
       this.floor = { user: "silent", agent: "silent" };
       this.lanes.reset();
     }

@@ -79,8 +79,12 @@ export class Session extends EventTarget {
     this.link = null;
     /** @type {AudioContext | null} */
     this.context = null;
-    /** Counts connections: turn numbers start again with each. */
+    /** Counts conversations: turn numbers start again with each. */
     this.epoch = 0;
+    /** Counts links; what an older one still says is dropped. */
+    this._links = 0;
+    /** @type {import("./types.js").Resume | null} What a lost conversation is found by. */
+    this._resume = null;
     /** Why the phase is "reconnecting" or "failed", and what comes next. */
     this.reason = "";
     this.attempt = 0;
@@ -112,6 +116,7 @@ export class Session extends EventTarget {
   async start(stream) {
     const generation = ++this._generation;
     this._socketOnly = false;
+    this._resume = null;
     this._setPhase("connecting");
     try {
       this._prepareAudio(stream);
@@ -126,6 +131,7 @@ export class Session extends EventTarget {
     if (this.phase === "idle" || this.phase === "ended") return;
     this._generation++;
     this._wake?.();
+    this.send({ type: "end" });
     this._release();
     this._setPhase("ended");
   }
@@ -157,7 +163,8 @@ export class Session extends EventTarget {
   /** @param {number} generation */
   async _connect(generation) {
     const status = await fetchStatus();
-    refuseWhenFull(status);
+    // Who comes back holds a place already.
+    if (!this._resume) refuseWhenFull(status);
     const link = await this._openLink(status, generation);
     if (generation !== this._generation) {
       link.close();
@@ -193,12 +200,12 @@ export class Session extends EventTarget {
    * @param {number} generation
    */
   async _openOne(Kind, generation) {
-    this.epoch++;
-    const epoch = this.epoch;
+    const number = ++this._links;
     const context = /** @type {AudioContext} */ (this.context);
     const link = new Kind(context, /** @type {MediaStream} */ (this._stream), {
       onEvent: (event) => {
-        if (generation !== this._generation || epoch !== this.epoch) return;
+        if (generation !== this._generation || number !== this._links) return;
+        if (event.type === "ready" && !event.resumed) this.epoch++;
         if (event.type === "posterior" || this._heardAt) this._heardAt = performance.now();
         this.dispatchEvent(new CustomEvent("event", { detail: event }));
       },
@@ -206,7 +213,8 @@ export class Session extends EventTarget {
         if (generation === this._generation) this._reconnect(generation, reason);
       },
     });
-    await link.open();
+    await link.open(this._resume);
+    this._resume = link.resume;
     return link;
   }
 
@@ -224,6 +232,7 @@ export class Session extends EventTarget {
   /** @param {number} generation @param {string} reason */
   async _reconnect(generation, reason) {
     clearInterval(this._watchdog);
+    this._resume = this.link?.resume ?? this._resume;
     this.link?.close();
     this.link = null;
     this.reason = reason;

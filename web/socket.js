@@ -24,6 +24,8 @@ export class SocketLink {
     /** @type {WebSocket | null} */
     this._socket = null;
     this._onReady = () => {};
+    /** @type {import("./types.js").Resume | null} */
+    this.resume = null;
     /** @type {MediaStreamAudioSourceNode | null} */
     this._source = null;
     /** @type {AudioWorkletNode | null} */
@@ -32,21 +34,26 @@ export class SocketLink {
     this._playback = null;
   }
 
-  async open() {
+  /** @param {import("./types.js").Resume | null} resume */
+  async open(resume) {
     const module = (/** @type {string} */ name) => new URL(name, import.meta.url).href;
     await this._context.audioWorklet.addModule(module("capture-worklet.js"));
     await this._context.audioWorklet.addModule(module("playback-worklet.js"));
     this._play();
-    await this._connect();
+    await this._connect(resume);
     this._record();
   }
 
-  /** @returns {Promise<void>} */
-  async _connect() {
+  /**
+   * @param {import("./types.js").Resume | null} resume
+   * @returns {Promise<void>}
+   */
+  async _connect(resume) {
     const token = await oneTimeToken();
     const url = new URL("v1/stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     url.search = `?sample_rate=${this._context.sampleRate}&events=all`;
+    if (resume?.kind === this.kind) url.searchParams.set("resume", resume.key);
     if (token) url.searchParams.set("token", token);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
@@ -77,7 +84,10 @@ export class SocketLink {
     }
     /** @type {import("./types.js").ServerEvent} */
     const event = JSON.parse(data);
-    if (event.type === "ready") this._onReady();
+    if (event.type === "ready") {
+      if (event.resume) this.resume = { kind: this.kind, key: event.resume };
+      this._onReady();
+    }
     if (event.type === "clear") this._playback?.port.postMessage("clear");
     this._handlers.onEvent(event);
   }

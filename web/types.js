@@ -5,7 +5,7 @@
  * @typedef {"silent" | "speaking"} UserFloor
  * @typedef {"silent" | "thinking" | "speaking" | "paused"} AgentFloor
  *
- * @typedef {{type: "ready", session: string, transport?: string, models?: Record<string, string>}} ReadyEvent
+ * @typedef {{type: "ready", session: string, resume?: string, resumed?: boolean, transport?: string, models?: Record<string, string>}} ReadyEvent
  * @typedef {{type: "transcript", role: "user" | "assistant", text: string, final: boolean,
  *   turn: number, interrupted?: boolean}} TranscriptEvent
  *   User partials replace each other; the assistant's hold all words heard so far.
@@ -39,12 +39,15 @@
  * @typedef {object} Link  One connection that carries sound and events both ways.
  * @property {"webrtc" | "websocket"} kind
  * @property {AudioNode | null} output  The agent's voice, for the level meter.
- * @property {() => Promise<void>} open
+ * @property {(resume: Resume | null) => Promise<void>} open
+ * @property {Resume | null} resume  What the conversation is found by, should the link be lost.
  * @property {(event: ClientEvent) => void} send
  * @property {(stream: MediaStream) => void} setStream  Speak with another microphone.
  * @property {(deviceId: string) => Promise<void>} setSpeaker
  * @property {(volume: number) => void} setVolume  From 0 to 1.
  * @property {() => void} close
+ *
+ * @typedef {{kind: "webrtc" | "websocket", key: string}} Resume
  *
  * @typedef {object} LinkHandlers
  * @property {(event: ServerEvent) => void} onEvent

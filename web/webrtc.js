@@ -32,13 +32,16 @@ export class WebRtcLink {
     this._pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
     this._channel = this._pc.createDataChannel("events", { ordered: true });
     this._pcId = "";
+    /** @type {import("./types.js").Resume | null} */
+    this.resume = null;
     /** @type {RTCIceCandidate[]} */
     this._candidates = [];
     this._open = false;
     this._ping = 0;
   }
 
-  async open() {
+  /** @param {import("./types.js").Resume | null} resume */
+  async open(resume) {
     const track = this._stream.getAudioTracks()[0];
     this._pc.addTransceiver(track, { direction: "sendrecv", streams: [this._stream] });
     this._pc.ontrack = ({ track: voice }) => this._play(new MediaStream([voice]));
@@ -48,7 +51,7 @@ export class WebRtcLink {
       await this._pc.setLocalDescription(await this._pc.createOffer());
       await gathering;
       const opened = this._channelOpened();
-      await this._negotiate();
+      await this._join(resume);
       await opened;
     } catch (error) {
       this.close();
@@ -58,13 +61,29 @@ export class WebRtcLink {
     this._watch();
   }
 
+  /**
+   * Go on with the conversation that was lost, if it is still there; else begin one.
+   *
+   * @param {import("./types.js").Resume | null} resume
+   */
+  async _join(resume) {
+    const { sdp, type } = /** @type {RTCSessionDescription} */ (this._pc.localDescription);
+    const again = resume?.kind === this.kind ? { pc_id: resume.key, restart_pc: true } : {};
+    await this._offer({ sdp, type, ...again });
+  }
+
   /** Offer this side, take the answer, and hand over the candidates found meanwhile. */
   async _negotiate() {
     const { sdp, type } = /** @type {RTCSessionDescription} */ (this._pc.localDescription);
-    const offer = this._pcId ? { sdp, type, pc_id: this._pcId } : { sdp, type };
+    await this._offer({ sdp, type, pc_id: this._pcId });
+  }
+
+  /** @param {object} offer */
+  async _offer(offer) {
     const response = await this._request("POST", offer);
     const answer = await response.json();
     this._pcId = answer.pc_id;
+    this.resume = { kind: this.kind, key: answer.pc_id };
     await this._pc.setRemoteDescription(answer);
     this._sendCandidates();
   }

@@ -40,6 +40,7 @@ class Lines:
 
     Attributes:
         filler: While the first word is late.
+        still: While it goes on being late.
         lost: The model is gone or overloaded; the answer will follow.
         broken_off: It went in the middle of an answer; the answer begins again.
         give_up: No answer will come; the user may ask again.
@@ -47,6 +48,7 @@ class Lines:
     """
 
     filler: str = "One moment."
+    still: str = "I'm still here, just a moment more."
     lost: str = "Sorry, I lost my train of thought. One moment."
     broken_off: str = "Sorry, I lost the thread. Let me start again."
     give_up: str = "Sorry, I can't answer that right now. Please ask me again."
@@ -60,6 +62,7 @@ class FallbackSettings:
     Attributes:
         first_token_s: Without a first word by then the filler is said. People take a second of
             silence for thought and four for a lost call.
+        still_s: How long after any of our lines the next one tells that we are still there.
         answer_s: Without a first word by then the request is dropped and counted as failed.
         retry_after_s: Pause before another request to a server that cannot tell when it is back.
         server_back_s: How long a restart may take before the question is given up.
@@ -68,6 +71,7 @@ class FallbackSettings:
     """
 
     first_token_s: float = 1.5
+    still_s: float = 4.5
     answer_s: float = 10.0
     retry_after_s: float = 1.0
     server_back_s: float = 20.0
@@ -143,6 +147,7 @@ class Fallback:
         self._heard_from_s = 0.0
         self._retry_at_s = 0.0
         self._has_spoken = False
+        self._spoke_s = 0.0
         self._waits_for_server = False
 
     def request_started(self, now_s: float) -> list[Action]:
@@ -187,6 +192,8 @@ class Fallback:
         if self._attempts >= self._settings.attempts:
             return self._give_up(failure, self._lines.give_up)
         said = self._apologise(failure)
+        if said:
+            self._spoke_s = now_s
         self._state = _State.DOWN
         self._waits_for_server = self._server_tells and failure is Failure.UNREACHABLE
         pause_s = self._settings.retry_after_s
@@ -211,7 +218,9 @@ class Fallback:
         if self._state is _State.ANSWERING:
             is_stalled = now_s - self._heard_from_s >= self._settings.stall_s
             return self._late(now_s) if is_stalled else []
-        if self._state is _State.DOWN and now_s >= self._retry_at_s:
+        if self._state is _State.DOWN:
+            if now_s < self._retry_at_s:
+                return self._still(now_s)
             if self._waits_for_server:
                 return self._give_up("server did not come back", self._lines.give_up)
             return self._retry("pause is over")
@@ -222,9 +231,15 @@ class Fallback:
         if waited_s >= self._settings.answer_s:
             return self._late(now_s)
         if waited_s >= self._settings.first_token_s and not self._has_spoken:
-            self._has_spoken = True
+            self._has_spoken, self._spoke_s = True, now_s
             return [Say(self._lines.filler, "first word is late")]
-        return []
+        return self._still(now_s)
+
+    def _still(self, now_s: float) -> list[Action]:
+        if not self._has_spoken or now_s - self._spoke_s < self._settings.still_s:
+            return []
+        self._spoke_s = now_s
+        return [Say(self._lines.still, "nothing was said for long")]
 
     def _retry(self, reason: str) -> list[Action]:
         # Asked for once, should the shell be slow to start the request.

@@ -9,6 +9,7 @@ from typing import Any
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import seconds
 from agent.observe.hidden import Hidden
+from agent.observe.lateness import Lateness
 from agent.observe.mask import without_cards
 
 Clock = Callable[[], float]
@@ -121,6 +122,11 @@ class TurnRecorder:
         """Told of every hypothesis."""
         self.hidden = Hidden()
         """Decides what of the user's words anybody may see."""
+        self.watch_lateness: Callable[[float], None] | None = None
+        """Told of every packet of speech how many seconds late it left."""
+        self.watch_failover: Callable[[str], None] | None = None
+        """Told which part failed when another, or an apology, stood in for it."""
+        self._lateness = Lateness()
         self._draft: dict[str, float] = {}
         self._drafts = 0
 
@@ -143,6 +149,21 @@ class TurnRecorder:
             return 0.0
         anchor_sample, anchor_s = self._anchor
         return anchor_s - seconds(anchor_sample - sample)
+
+    def packet_left(self, length_s: float) -> None:
+        """A packet of speech was taken by the transport."""
+        late_s = self._lateness.push(self._clock(), length_s)
+        if self.watch_lateness:
+            self.watch_lateness(late_s)
+
+    def speech_paused(self) -> None:
+        """No packet is due for a while."""
+        self._lateness.restart()
+
+    def failed_over(self, part: str) -> None:
+        """A part failed, and another or an apology stands in for it."""
+        if self.watch_failover:
+            self.watch_failover(part)
 
     def draft(self, name: str) -> None:
         """Mark a stage of a turn that is not decided yet; the last such mark counts."""

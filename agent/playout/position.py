@@ -23,6 +23,7 @@ class HeardPosition:
         self._last_sent = 0
         self._passed = 0
         self._wire = 0
+        self._base = 0
         self._wire_to_position: deque[tuple[int, int]] = deque()
         self._report: tuple[float, int] | None = None
 
@@ -45,14 +46,14 @@ class HeardPosition:
         self._wire_to_position.append((self._wire, position))
 
     def reported(self, wire_samples: int, now_s: float, *, cleared: bool = False) -> None:
-        """Take a client's report of samples played since the session began.
+        """Take a client's report of samples played since it joined.
 
         Args:
             wire_samples: What it has played; never counts what it dropped.
             now_s: When the report came.
             cleared: It has just dropped all it had, so its count goes on from here.
         """
-        played = max(0, min(wire_samples, self._wire))
+        played = max(self._base, min(self._base + wire_samples, self._wire))
         self._report = (now_s, played)
         if cleared:
             self._wire = played
@@ -75,6 +76,13 @@ class HeardPosition:
         """What was sent and not heard will not be heard any more."""
         self._sent.clear()
         self._passed = max(self._passed, self._last_sent)
+
+    def rejoined(self) -> None:
+        """The client has come back on another connection, and counts from zero."""
+        self.cut()
+        self._base = self._wire
+        self._report = None
+        self._wire_to_position.clear()
 
     def _follow_report(self, now_s: float) -> None:
         assert self._report is not None

@@ -1,6 +1,7 @@
 """What the client asks for, and what it is shown."""
 
 from pipecat.frames.frames import (
+    CancelWorkerFrame,
     Frame,
     InputTransportMessageFrame,
     LLMMessagesAppendFrame,
@@ -43,6 +44,9 @@ class ClientControl(FrameProcessor):
                 await self.broadcast_interruption()
             case {"type": "push_to_talk", "down": False}:
                 await self.push_frame(EndRequestedFrame())
+            case {"type": "end"}:
+                # A connection that only breaks would be waited for.
+                await self.push_frame(CancelWorkerFrame(), FrameDirection.UPSTREAM)
             case {"type": "mute", "muted": bool(muted)}:
                 self._listening.muted = muted
             case {"type": "privacy", "private": bool(private)}:

@@ -106,6 +106,7 @@ class Playout(FrameProcessor):
         self._draft: DraftStartFrame | None = None
         self._end: LLMFullResponseEndFrame | None = None
         self._started = False
+        self._is_away = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._wake = asyncio.Event()
@@ -117,6 +118,11 @@ class Playout(FrameProcessor):
     def is_busy(self) -> bool:
         """Whether a response is being made or heard."""
         return bool(self._end or self._outstanding) or not self._buffer.is_done
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of speech made and not handed out."""
+        return self._buffer.pending / self._rate
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start the pacer."""
@@ -169,6 +175,18 @@ class Playout(FrameProcessor):
         """Nobody listens any more: let the conversation end at once."""
         self._at_rest.set()
 
+    def hold(self) -> None:
+        """The listener is away: stop on the packet that is leaving."""
+        self._is_away = True
+        self._outstanding.clear()
+        self._recorder.speech_paused()
+
+    def go_on(self) -> None:
+        """The listener is back: go on with what was not sent."""
+        self._is_away = False
+        self._heard.rejoined()
+        self._wake.set()
+
     async def _farewell(self) -> None:
         """Wait until what is being said has been heard, as long as it gets anywhere."""
         while not self._at_rest.is_set():
@@ -196,6 +214,9 @@ class Playout(FrameProcessor):
             packet, position = self._outstanding.popleft()
             self._heard.sent(len(packet), position, self._now())
             self._far_end.play(packet)
+            self._recorder.packet_left(len(packet) / self._rate)
+            if not self._outstanding and (self._buffer.is_paused or not self._buffer.pending):
+                self._recorder.speech_paused()
             if self._turn == self._recorder.current.turn:
                 self._recorder.mark("first_audio")
             self._wake.set()
@@ -204,6 +225,10 @@ class Playout(FrameProcessor):
     def _is_held(self) -> bool:
         """Whether what is in the buffer must not be heard yet, or ever."""
         return self._draft is not None
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._outstanding) < self._window
 
     @property
     def _is_withdrawn(self) -> bool:
@@ -253,14 +278,15 @@ class Playout(FrameProcessor):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while not self._is_held and len(self._outstanding) < self._window:
+            while not self._is_held and not self._is_away and self._has_room:
                 before = self._buffer.position
                 packet = self._buffer.take(self._packet)
                 if packet is None:
                     break
                 await self._send(packet, before)
             await self._tell_heard()
-            if self._end and not self._is_held and self._buffer.is_done and not self._outstanding:
+            is_out = self._buffer.is_done and not self._outstanding and not self._is_away
+            if self._end and not self._is_held and is_out:
                 await self._finish(self._end)
 
     async def _send(self, packet: Int16Array, before: int) -> None:
@@ -328,6 +354,7 @@ class Playout(FrameProcessor):
         # The transport is writing the oldest packet and drops those behind it.
         dropped = [packet for packet, _ in list(self._outstanding)[1:]]
         self._outstanding.clear()
+        self._recorder.speech_paused()
         tail = self._buffer.cut()
         self._resampler = None
         return self._buffer.fade_out(dropped[0]) if dropped else tail

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import Executor
 
 from loguru import logger
-from pipecat.frames.frames import Frame, InterimTranscriptionFrame
+from pipecat.frames.frames import Frame, InterimTranscriptionFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import (
     FrameDirection,
     FrameProcessor,
@@ -12,7 +12,8 @@ from pipecat.processors.frame_processor import (
 )
 from pipecat.utils.time import time_now_iso8601
 
-from agent.asr.hybrid.events import Correction, Final, Outcome, Tentative
+from agent.asr.hybrid.edge import Trouble
+from agent.asr.hybrid.events import Correction, Final, Mode, Outcome, Side, Tentative
 from agent.asr.hybrid.recogniser import HybridRecogniser, Sides
 from agent.asr.hypothesis import Hypothesis, Recogniser
 from agent.audio.chunk import SAMPLE_RATE, samples
@@ -32,8 +33,14 @@ from agent.vad.endpointer import Endpointer, SpeechStarted
 from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP
 
+_LATE = "One moment, please."
+_NOT_UNDERSTOOD = "Sorry, I didn't get that. Could you say it again?"
+
 _ABANDON_AFTER = samples(1.0)
 """Silence that closes an utterance which was never confirmed as speech."""
+
+_TELL_AFTER = samples(1.2)
+"""Silence after speech that could not be recognised: the caller waits for an answer by now."""
 
 _UNCONFIRMED_MAX = samples(2.0)
 """An utterance that noise keeps open is not worth recognising longer than this."""
@@ -58,7 +65,12 @@ class Recognition(FrameProcessor):
         super().__init__()
         sides = recogniser if isinstance(recogniser, Sides) else Sides(recogniser)
         self._recogniser = HybridRecogniser(
-            sides, executor, self._on_outcome, is_private=is_private
+            sides, executor, self._on_outcome, self._on_trouble, is_private=is_private
+        )
+        self._cloud_is_due = (
+            sides.cloud is not None
+            and sides.settings.mode is Mode.PREFER_CLOUD
+            and sides.settings.cloud_below is None
         )
         self._is_private, self._is_secret = is_private, False
         self._recorder = recorder
@@ -72,7 +84,13 @@ class Recognition(FrameProcessor):
         self._was_speech = False
         self._is_pausing = True
         self._is_settled = False
+        self._was_confirmed = self._is_broken = self._has_words = False
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of speech that wait for the edge's thread."""
+        return self._recogniser.waiting / SAMPLE_RATE
 
     @property
     def is_private(self) -> bool:
@@ -134,6 +152,14 @@ class Recognition(FrameProcessor):
         self._recogniser.push(frame.chunk.pcm, is_speech, is_quiet=is_quiet)
         self._confirm()
         self._settle_at_pause(frame.probability, is_speech)
+        silent = at - self._prefetch.last_speech_end
+        is_lost = self._is_broken and self._is_confirmed
+        if is_lost and not is_speech and silent > _TELL_AFTER:
+            self._tell(Trouble.FAILED)
+            self._close()
+            # Told once; its final has nothing to add.
+            self._was_confirmed = False
+            return
         if not self._is_confirmed and self._is_noise(at):
             self._opened_at = None
             self._recogniser.drop()
@@ -165,7 +191,7 @@ class Recognition(FrameProcessor):
         pre_roll = self._ring.since(at - PRE_ROLL_SAMPLES)
         self._utterances += 1
         self._opened_at = pre_roll.start_sample
-        self._is_confirmed = False
+        self._is_confirmed = self._is_broken = self._has_words = False
         self._is_pausing = True
         self._is_settled = False
         self._was_speech = False
@@ -188,7 +214,11 @@ class Recognition(FrameProcessor):
             # Who ended a turn without a sound waits for its final all the same.
             await self.push_frame(HypothesisFrame(self._nothing()))
             return
+        self._close()
+
+    def _close(self) -> None:
         self._opened_at = None
+        self._was_confirmed = self._is_confirmed and not self._has_words
         self._recogniser.finish()
         if self._is_speech:
             # Speech that began since the turn was decided opens no gate any more: it is open.
@@ -201,15 +231,34 @@ class Recognition(FrameProcessor):
     async def _on_outcome(self, outcome: Outcome) -> None:
         match outcome:
             case Tentative(hypothesis, _, is_complete):
+                # The turn can be answered by these, whatever fails from here on.
+                self._has_words = self._has_words or bool(hypothesis.text)
                 if is_complete:
                     # What the final will say: finishing settled speech costs nothing.
                     self._recorder.draft("recognised")
                 await self._push_tentative(hypothesis)
             case Final(hypothesis, side, reason):
                 logger.debug("utterance {}: {}, {}", hypothesis.utterance_id, side, reason)
+                if side is Side.EDGE and self._cloud_is_due and not self._recogniser.is_private:
+                    self._recorder.failed_over("recogniser")
                 await self.push_frame(HypothesisFrame(hypothesis=hypothesis))
             case Correction(hypothesis, replaced):
                 await self.push_frame(CorrectionFrame(hypothesis, replaced, hypothesis.text))
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        """Tell the caller what silence would not: that they were not understood, or not yet."""
+        is_open = self._opened_at is not None
+        is_known = self._is_confirmed if is_open else self._was_confirmed
+        if trouble is Trouble.BROKEN:
+            self._is_broken = is_open
+        elif is_known and not (trouble is Trouble.LATE and self._is_speech):
+            self._tell(trouble)
+
+    def _tell(self, trouble: Trouble) -> None:
+        self._is_broken = False
+        self._recorder.failed_over("recogniser")
+        text = _LATE if trouble is Trouble.LATE else _NOT_UNDERSTOOD
+        self.create_task(self.push_frame(TTSSpeakFrame(text)))
 
     async def _push_tentative(self, hypothesis: Hypothesis) -> None:
         await self.push_frame(HypothesisFrame(hypothesis=hypothesis))

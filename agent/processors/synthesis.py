@@ -1,7 +1,7 @@
 """Tokens in, speech with word times out, clause by clause."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
 from loguru import logger
@@ -28,10 +28,17 @@ from agent.llm.fallback import Action, Failure, Fallback, Retry, Say
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import DraftStartFrame, LanguageFailureFrame, SpeechFrame
 from agent.tts.clauses import ClauseSplitter
+from agent.tts.spare import Spare
 from agent.tts.speech import Speech, Voice
 
 _WAITING_CLAUSES = 64
 """Clauses a response may have waiting: several minutes of speech. Full, the model waits."""
+
+_LATE_S = 2.0
+"""The caller hears nothing of a clause for so long, and is told that it comes."""
+
+_LOST_S = 6.0
+"""A voice that gives nothing for so long hangs, and its thread with it."""
 
 _TICK_S = 0.1
 """How often the model's silence is looked at."""
@@ -53,8 +60,13 @@ class Synthesis(FrameProcessor):
         executor: Executor,
         fallback: Fallback,
         is_model_ready: Callable[[], bool],
+        spare: Spare | None = None,
+        new_executor: Callable[[], Executor] | None = None,
     ) -> None:
         super().__init__()
+        self._spare = spare or Spare()
+        self._new_executor = new_executor
+        self._is_spared = False
         self._fallback = fallback
         self._is_model_ready = is_model_ready
         self._voice = voice
@@ -68,6 +80,11 @@ class Synthesis(FrameProcessor):
         self._failure: Failure | None = None
         self._draft: Draft | None = None
         self._is_responding = self._has_text = self._called_tool = False
+
+    @property
+    def waiting(self) -> int:
+        """Clauses that wait for the voice."""
+        return self._queue.qsize()
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start the worker and the watch over the model."""
@@ -157,6 +174,7 @@ class Synthesis(FrameProcessor):
         """Do what the fallback asks for. Deadlines are the language service's, so nothing drops."""
         for action in actions:
             logger.warning("{}: {}", type(action).__name__, action.reason)
+            self._recorder.failed_over("language")
             if isinstance(action, Say):
                 await self._interject(action.text)
             elif isinstance(action, Retry):
@@ -208,24 +226,52 @@ class Synthesis(FrameProcessor):
                 if isinstance(work, str):
                     await self._speak(work, generation)
                 else:
+                    self._is_spared = False
                     await self.push_frame(work)
             self._queue.task_done()
 
     async def _speak(self, clause: str, generation: int) -> None:
         stretches = self._voice.speak(clause)
         while generation == self._generation:
-            speech = await self._run(lambda: next(stretches, None))
+            try:
+                speech = await self._stretch(stretches, generation)
+            except Exception as error:  # noqa: BLE001 - a voice that breaks must not end the call
+                logger.error("the voice failed: {}", type(error).__name__)
+                await self._stand_in(self._spare.failed, generation)
+                return
             if speech is None:
                 return
             if generation == self._generation:
                 self._mark("first_speech")
                 await self.push_frame(SpeechFrame(speech=speech))
 
+    async def _stretch(self, stretches: Iterator[Speech], generation: int) -> Speech | None:
+        step = self._run(lambda: next(stretches, None))
+        done, _ = await asyncio.wait({step}, timeout=_LATE_S)
+        if not done:
+            await self._stand_in(self._spare.late, generation)
+            done, _ = await asyncio.wait({step}, timeout=_LOST_S - _LATE_S)
+        if not done:
+            self._is_spared = False
+            if self._new_executor:
+                self._executor = self._new_executor()
+            raise TimeoutError
+        return step.result()
+
+    async def _stand_in(self, spare: Sequence[Speech], generation: int) -> None:
+        """Speak for the voice, once in a response."""
+        if self._is_spared or generation != self._generation:
+            return
+        self._is_spared = True
+        self._recorder.failed_over("voice")
+        for speech in spare:
+            await self.push_frame(SpeechFrame(speech=speech))
+
     def _mark(self, stage: str) -> None:
         self._recorder.mark(stage, draft=bool(self._draft and self._draft.is_pending))
 
-    async def _run(self, step: Callable[[], Speech | None]) -> Speech | None:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, step)
+    def _run(self, step: Callable[[], Speech | None]) -> "asyncio.Future[Speech | None]":
+        return asyncio.get_running_loop().run_in_executor(self._executor, step)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from traceback import format_exception
+from traceback import format_tb
 from typing import Any
 
 from loguru import logger
@@ -106,8 +106,10 @@ class ToolCalls:
                 work.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - a tool is the developer's, the call ours
-            # Not loguru's own traceback: it shows the values of variables, which callers have said.
-            logger.error("tool {} failed: {}", tool.name, "".join(format_exception(error)))
+            # Where it failed, and not in which words: these may quote what the caller has said.
+            where = "".join(format_tb(error.__traceback__))
+            logger.error("tool {} failed: {}\n{}", tool.name, type(error).__name__, where)
+            logger.debug("tool {} failed: {}", tool.name, error)
             failure = "it took too long" if isinstance(error, TimeoutError) else "it failed"
             await params.result_callback({"error": failure}, properties=_SILENT)
             await self._conversation.say(tool.options.apology)

@@ -83,11 +83,18 @@ class Admission:
 
     Args:
         settings: Keys, pages, caps.
+        refused: Told the status of everyone who is turned away.
         now: Seconds, monotonic.
     """
 
-    def __init__(self, settings: ServerSettings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        refused: Callable[[int], None] = lambda status: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._refused = refused
         self._now = now
         self._keys = [key.encode() for key in settings.secrets]
         self._tokens: Tickets[bool] = Tickets(settings.token_s)
@@ -130,7 +137,7 @@ class Admission:
         """
         self.check_origin(connection)
         if self._keys and not any(self._opens(*brought) for brought in _secrets(connection)):
-            raise RefusedError(
+            raise self._refusal(
                 "this server wants a key: send Authorization: Bearer KEY, or ?token= with a token "
                 "from POST /api/tokens",
                 401,
@@ -147,10 +154,10 @@ class Admission:
         origin, host = connection.headers.get("origin"), connection.headers.get("host")
         allowed = self._settings.origins
         if origin is not None and origin not in allowed and _netloc(origin) != _host(origin, host):
-            raise RefusedError("this page may not use this server; see server.origins", 403)
+            raise self._refusal("this page may not use this server; see server.origins", 403)
         # A name that a stranger's DNS points at this machine is no name of ours.
         if not self._keys and host and not _is_local(host, allowed):
-            raise RefusedError(
+            raise self._refusal(
                 f"this server is not known as {host}; see server.origins, or set server.keys", 403
             )
 
@@ -162,7 +169,7 @@ class Admission:
         """
         wait_s = self._starts.wait_s(_address(connection), self._now()) if self._starts else 0.0
         if wait_s:
-            raise RefusedError("too many conversations from your address", 429, wait_s)
+            raise self._refusal("too many conversations from your address", 429, wait_s)
 
     def enter(self, connection: HTTPConnection) -> Place:
         """Let a caller in who wants a conversation.
@@ -203,15 +210,26 @@ class Admission:
             AtCapacityError: All places are taken, or the server is shutting down.
         """
         if not self._is_open:
-            raise AtCapacityError("the server is shutting down")
+            raise self._full("the server is shutting down")
         limit = self._settings.max_sessions
         if self._held.total() >= limit:
-            raise AtCapacityError(f"all {limit} lines are busy; try again shortly")
+            raise self._full(f"all {limit} lines are busy; try again shortly")
         if address and self._per_address and self._held[address] >= self._per_address:
-            raise AtCapacityError(
+            raise self._full(
                 f"your address holds {self._per_address} conversations already; see "
                 "server.max_per_address, and server.trusted_proxies behind a proxy"
             )
+
+    def _refusal(
+        self, message: str, status: int, retry_after_s: float | None = None
+    ) -> RefusedError:
+        self._refused(status)
+        return RefusedError(message, status, retry_after_s)
+
+    def _full(self, message: str) -> AtCapacityError:
+        error = AtCapacityError(message)
+        self._refused(error.status)
+        return error
 
     def _opens(self, secret: str, is_query: bool) -> bool:
         given = secret.encode()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.server.asterisk import add_asterisk
@@ -57,6 +58,11 @@ def build_app(sessions: Sessions) -> FastAPI:
         state = "ready" if ready else "draining"
         return JSONResponse({"status": state}, status_code=200 if ready else 503)
 
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        admission.identify(request)
+        return Response(sessions.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
     @app.get("/api/status")
     async def status(request: Request) -> dict[str, Any]:
         admission.identify(request)
@@ -88,8 +94,16 @@ def build_app(sessions: Sessions) -> FastAPI:
         websocket: WebSocket,
         sample_rate: Annotated[int, Query()] = 16_000,
         events: Annotated[str, Query()] = "basic",
+        resume: Annotated[str, Query()] = "",
     ) -> None:
-        await _stream(sessions, websocket, sample_rate, all_events=events == "all")
+        if sessions.may_rejoin(resume, sample_rate):
+            # The key is a secret that only its caller was told; the place is held already.
+            admission.limit_rate(websocket)
+            admission.check_origin(websocket)
+            await websocket.accept()
+            await sessions.rejoin(resume, websocket)
+        else:
+            await _stream(sessions, websocket, sample_rate, all_events=events == "all")
 
     add_phone(app, sessions)
     add_asterisk(app, sessions)
@@ -106,7 +120,9 @@ async def _stream(
             rates = ", ".join(map(str, _RATES))
             await close_with(websocket, _POLICY_VIOLATION, f"sample_rate must be one of {rates}")
             return
-        transport = StreamTransport(websocket, sample_rate)
+        # Who is sent basic events only is never told how to come back.
+        rejoin_s = sessions.settings.server.rejoin_s if all_events else 0.0
+        transport = StreamTransport(websocket, sample_rate, rejoin_s=rejoin_s)
         await sessions.run_stream(transport, sample_rate, place, all_events=all_events)
 
 

@@ -98,5 +98,6 @@ def options(settings: ServerSettings) -> dict[str, Any]:
         "ssl_keyfile": settings.key_file,
         "server_header": False,
         # Garbage is warned of line by line: a flood must not fill the disk.
+        "log_config": None,
         "log_level": "error",
     }

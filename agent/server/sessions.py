@@ -1,7 +1,9 @@
 """The conversations of this server: admitted, run and drained."""
 
 import asyncio
+import functools
 import importlib.util
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -13,12 +15,15 @@ from pipecat.transports.base_transport import BaseTransport
 
 from agent.agent import Agent
 from agent.llm.prompt import system_prompt
+from agent.observe.metrics import Metrics
 from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
 from agent.server.company import HoldMusic
+from agent.server.metering import Meter
+from agent.server.patience import Patience
 from agent.server.realtime_stages import Stages, configuration
 from agent.server.watch import CallWatch, meets
-from agent.session import Channel, Models, VoiceSession, close
+from agent.session import QUEUES, Channel, Models, VoiceSession, close
 from agent.settings import PhoneSettings, Settings
 from agent.transports.phone.call import Call, Consult
 from agent.transports.realtime.protocol import RealtimeProtocol
@@ -46,9 +51,22 @@ class Sessions:
         self.models = models
         self.is_offline = is_offline
         self.limit = settings.server.max_sessions
-        self.admission = Admission(settings.server)
+        self.metrics = Metrics()
+        self.admission = Admission(
+            settings.server, lambda status: self.metrics.refused.labels(str(status)).inc()
+        )
         self._running: dict[VoiceSession, asyncio.Task[None]] = {}
+        self._streams: dict[str, tuple[VoiceSession, StreamTransport]] = {}
+        self._away: set[VoiceSession] = set()
+        self._returning: set[asyncio.Task[None]] = set()
         self._offers = self._webrtc() if self.has_webrtc else None
+        self.metrics.gauges(
+            active=lambda: self.active,
+            limit=lambda: self.limit,
+            ready=lambda: self.is_ready,
+            tasks=lambda: len(asyncio.all_tasks()),
+            depths={name: functools.partial(self._deepest, name) for name in QUEUES},
+        )
 
     @property
     def active(self) -> int:
@@ -79,7 +97,24 @@ class Sessions:
             cancels_echo=all_events,
         )
         session = self._begin(transport, channel, place)
-        await self._running[session]
+        transport.socket.on_away = lambda: self._lost(session)
+        transport.socket.on_back = lambda: self._found(session)
+        self._streams[session.resume_key] = (session, transport)
+        try:
+            await self._running[session]
+        finally:
+            del self._streams[session.resume_key]
+
+    def may_rejoin(self, key: str, sample_rate: int) -> bool:
+        """Whether `key` opens a conversation over a WebSocket at that rate."""
+        found = self._streams.get(key)
+        return found is not None and found[1].sample_rate == sample_rate
+
+    async def rejoin(self, key: str, websocket: WebSocket) -> None:
+        """Go on with a conversation over another accepted WebSocket, until it ends."""
+        session, transport = self._streams[key]
+        if transport.join(websocket):
+            await asyncio.wait({self._running[session]})
 
     async def run_realtime(
         self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool
@@ -192,6 +227,8 @@ class Sessions:
     async def drain(self) -> None:
         """Take no one new; let those who talk finish what is being said."""
         self.admission.close()
+        for session in self._away:
+            await session.cancel()
         running = list(self._running.items())
         await asyncio.gather(
             *(close(session, task, self.settings.server.drain_s) for session, task in running)
@@ -202,7 +239,7 @@ class Sessions:
     def _webrtc(self) -> Any:
         from agent.transports.webrtc import Offers
 
-        return Offers()
+        return Offers(rejoin_s=self.settings.server.rejoin_s)
 
     def require_place(self) -> None:
         """Make sure that one more caller would be taken.
@@ -237,14 +274,36 @@ class Sessions:
             call=call,
             edit=edit,
         )
+        session.worker.add_observer(Meter(self.metrics, session.recorder))
+        self.metrics.sessions.labels(channel.name).inc()
         self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
         self._running[session] = task
-        task.add_done_callback(lambda done: self._forget(session, place, done))
+        patience = None
+        if call is None:
+            watch = Patience(session, self.settings.server)
+            session.worker.add_observer(watch)
+            patience = asyncio.create_task(watch.run(), name=f"patience-{session.id}")
+        began_s = time.monotonic()
+
+        def over(done: "asyncio.Task[None]") -> None:
+            if patience:
+                patience.cancel()
+            self.metrics.session_s.labels(channel.name).observe(time.monotonic() - began_s)
+            self._forget(session, place, done)
+
+        task.add_done_callback(over)
         return session
 
     def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
+        is_known = False
+
         async def on_client_connected(*_: object) -> None:
+            nonlocal is_known
+            if is_known:
+                self._found(session)
+                return
+            is_known = True
             await session.worker.queue_frame(ClientEventFrame(event=session.ready_event()))
             if greets:
                 await session.greet()
@@ -252,17 +311,41 @@ class Sessions:
         async def on_client_disconnected(*_: object) -> None:
             await session.cancel()
 
+        async def on_client_away(*_: object) -> None:
+            self._lost(session)
+
         handlers: dict[str, Callable[..., Awaitable[None]]] = {
+            "on_client_away": on_client_away,
             "on_client_connected": on_client_connected,
             "on_client_disconnected": on_client_disconnected,
         }
         for name, handler in handlers.items():
             transport.add_event_handler(name, handler)
 
+    def _lost(self, session: VoiceSession) -> None:
+        """The client is gone, and may come back."""
+        self._away.add(session)
+        logger.info("session {} waits for its client", session.id)
+        session.hold()
+
+    def _found(self, session: VoiceSession) -> None:
+        """The client has come back."""
+        self._away.discard(session)
+        self.metrics.reconnects.inc()
+        logger.info("session {} goes on", session.id)
+        returning = asyncio.create_task(session.go_on(), name=f"back-{session.id}")
+        self._returning.add(returning)
+        returning.add_done_callback(self._returning.discard)
+
+    def _deepest(self, queue: str) -> float:
+        return max((session.depth(queue) for session in self._running), default=0.0)
+
     def _forget(self, session: VoiceSession, place: Place, task: "asyncio.Task[None]") -> None:
         del self._running[session]
+        self._away.discard(session)
         place.release()
         if not task.cancelled() and (error := task.exception()):
+            self.metrics.failed.inc()
             logger.opt(exception=error).error("session {} failed", session.id)
 
 

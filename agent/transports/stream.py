@@ -6,7 +6,7 @@ A message that is neither is counted and survived.
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 from fastapi import WebSocket
 from loguru import logger
@@ -26,6 +26,8 @@ from pipecat.transports.websocket.fastapi import (
     FastAPIWebsocketParams,
     FastAPIWebsocketTransport,
 )
+
+from agent.transports.rejoin import RejoinableSocket
 
 LEAD_S = 0.2
 """Audio the client may hold: rides out a late packet on a TCP connection."""
@@ -50,6 +52,10 @@ class StreamSerializer(FrameSerializer):
         self._rate = sample_rate
         self._odd = b""
         self.malformed = 0
+
+    def restart(self) -> None:
+        """Another connection goes on with this one."""
+        self._odd = b""
 
     async def serialize(self, frame: Frame) -> str | bytes | None:
         """Audio as bytes, messages as JSON text; the rest does not travel."""
@@ -125,19 +131,27 @@ class StreamOutput(FastAPIWebsocketOutputTransport):
         """As Pipecat's; after an interruption the client's queue is empty."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame):
-            self._free_at = 0.0
+            self.emptied()
+
+    def emptied(self) -> None:
+        """The client's queue is empty."""
+        self._free_at = 0.0
 
 
 class StreamTransport(FastAPIWebsocketTransport):
     """One accepted connection to `/v1/stream`."""
 
-    def __init__(self, websocket: WebSocket, sample_rate: int) -> None:
+    def __init__(self, websocket: WebSocket, sample_rate: int, *, rejoin_s: float = 0.0) -> None:
         """Serve a connection.
 
         Args:
             websocket: Accepted.
             sample_rate: Both ways, in Hz.
+            rejoin_s: How long a client that was lost may take to come back.
         """
+        self.sample_rate = sample_rate
+        self.socket = RejoinableSocket(websocket, rejoin_s)
+        self._serializer = StreamSerializer(sample_rate)
         params = FastAPIWebsocketParams(
             audio_in_enabled=True,
             audio_in_sample_rate=sample_rate,
@@ -145,7 +159,14 @@ class StreamTransport(FastAPIWebsocketTransport):
             audio_out_sample_rate=sample_rate,
             audio_out_10ms_chunks=2,
             audio_out_end_silence_secs=0,
-            serializer=StreamSerializer(sample_rate),
+            serializer=self._serializer,
         )
-        super().__init__(websocket, params)
-        self._output = StreamOutput(self, self._client, params)
+        super().__init__(cast("WebSocket", self.socket), params)
+        self._output: StreamOutput = StreamOutput(self, self._client, params)
+
+    def join(self, websocket: WebSocket) -> bool:
+        """Go on with another accepted socket; False if it is too late."""
+        # Its queue is empty, and it begins with a whole sample.
+        self._output.emptied()
+        self._serializer.restart()
+        return self.socket.join(websocket)

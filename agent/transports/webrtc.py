@@ -50,6 +50,7 @@ class Offers:
             offered and nothing is asked on the network.
         output_rate: Of the agent's audio, in Hz.
         fill_after_s: Time without packets after which a caller is taken as silent.
+        rejoin_s: How long a caller whose connection broke may take to come back.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class Offers:
         ice_servers: tuple[str, ...] = (),
         output_rate: int = 24_000,
         fill_after_s: float = FILL_AFTER_S,
+        rejoin_s: float = 0.0,
     ) -> None:
         self._ice_servers = list(ice_servers)
         self._output_rate = output_rate
         self._fill_after_s = fill_after_s
+        self._rejoin_s = rejoin_s
         self._connections: dict[str, SmallWebRTCConnection] = {}
 
     def knows(self, name: object) -> bool:
@@ -144,13 +147,22 @@ class Offers:
             # Before the first packet can come: what the stock buffer took would be lost.
             install_receiver(connection)
             transport = WebRTCTransport(
-                connection, output_rate=self._output_rate, fill_after_s=self._fill_after_s
+                connection,
+                output_rate=self._output_rate,
+                fill_after_s=self._fill_after_s,
+                rejoin_s=self._rejoin_s,
             )
             on_connection(transport)
         except BaseException:
             await connection.pc.close()
             raise
-        connection.add_event_handler("closed", self._forget)
+
+        async def forget(*_: object) -> None:
+            if not transport.may_rejoin:
+                self._drop(connection)
+
+        connection.add_event_handler("closed", forget)
+        transport.add_event_handler("on_client_disconnected", forget)
         return connection
 
     def _answered(self, connection: SmallWebRTCConnection) -> dict[str, Any]:
@@ -160,9 +172,6 @@ class Offers:
         self._drop(connection)
         self._connections[answer["pc_id"]] = connection
         return answer
-
-    async def _forget(self, connection: SmallWebRTCConnection) -> None:
-        self._drop(connection)
 
     def _drop(self, connection: SmallWebRTCConnection) -> None:
         for name in [n for n, known in self._connections.items() if known is connection]:

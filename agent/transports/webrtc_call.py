@@ -63,7 +63,8 @@ class _Call:
         self._pc: object | None = None
         self.receiver: AudioReceiver | None = None
         self.outbound: OutboundTrack | None = None
-        self.is_closing = False
+        self.is_closing = self.was_connected = False
+        self.leaving: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
 
     def open_media(self) -> bool:
@@ -71,6 +72,7 @@ class _Call:
         if self._pc is self.connection.pc:
             return False
         self._pc = self.connection.pc
+        self.was_connected = True
         self.receiver = install_receiver(self.connection)
         self.outbound = OutboundTrack(self._output_rate, is_opus=_agreed_on_opus(self.connection))
         self.connection.replace_audio_track(self.outbound)
@@ -88,6 +90,12 @@ class _Call:
         """Close a connection whose peer has gone; it counts as the peer's doing."""
         await self.connection.disconnect()
 
+    def stop_leaving(self) -> None:
+        """Wait for the peer no longer: it is back, or we are done."""
+        if self.leaving:
+            self.leaving.cancel()
+            self.leaving = None
+
     @acquires("connection")
     async def connect(self) -> None:
         await self.connection.connect()
@@ -96,6 +104,7 @@ class _Call:
     async def disconnect(self) -> None:
         if not self.is_closing:
             self.is_closing = True
+            self.stop_leaving()
             await self.connection.disconnect()
             self.drop_media()
 
@@ -256,6 +265,7 @@ class WebRTCTransport(BaseTransport):
         *,
         output_rate: int = 24_000,
         fill_after_s: float = FILL_AFTER_S,
+        rejoin_s: float = 0.0,
     ) -> None:
         """Take over a connection that was offered.
 
@@ -263,6 +273,7 @@ class WebRTCTransport(BaseTransport):
             connection: Answered or about to be.
             output_rate: Of the agent's audio, in Hz.
             fill_after_s: Time without packets after which the caller is taken as silent.
+            rejoin_s: How long a caller whose connection broke may take to come back.
 
         Raises:
             SettingsError: Opus cannot encode that rate.
@@ -282,7 +293,13 @@ class WebRTCTransport(BaseTransport):
         self._call = _Call(connection, output_rate)
         self._input = WebRTCInput(self._call, params, fill_after_s)
         self._output = WebRTCOutput(self._call, params)
-        for event in ("on_client_connected", "on_client_disconnected", "on_app_message"):
+        self._rejoin_s = rejoin_s
+        for event in (
+            "on_client_connected",
+            "on_client_away",
+            "on_client_disconnected",
+            "on_app_message",
+        ):
             self._register_event_handler(event)
         connection.add_event_handler("connected", self._on_connected)
         connection.add_event_handler("disconnected", self._on_disconnected)
@@ -299,6 +316,11 @@ class WebRTCTransport(BaseTransport):
         """Where the caller's packets arrive, with their statistics; None while not connected."""
         return self._call.receiver
 
+    @property
+    def may_rejoin(self) -> bool:
+        """Whether the caller would be taken back, were the connection to break now."""
+        return self._rejoin_s > 0 and not self._call.is_closing
+
     def input(self) -> WebRTCInput:
         """Give the caller's end."""
         return self._input
@@ -312,15 +334,33 @@ class WebRTCTransport(BaseTransport):
         return str(client.pc_id)
 
     async def _on_connected(self, connection: SmallWebRTCConnection) -> None:
+        self._call.stop_leaving()
         if self._call.open_media():
             await self._call_event_handler("on_client_connected", connection)
             await self._input.push_frame(ClientConnectedFrame())
 
-    async def _on_disconnected(self, _: SmallWebRTCConnection) -> None:
+    async def _on_disconnected(self, connection: SmallWebRTCConnection) -> None:
+        """The peer comes back on another connection, which it is offering now."""
         self._call.drop_media()
+        await self._call_event_handler("on_client_away", connection)
 
     async def _on_closed(self, connection: SmallWebRTCConnection) -> None:
         self._call.drop_media()
+        if self._call.is_closing:
+            return
+        if not self._call.was_connected:
+            self._rejoin_s = 0.0
+        if self._rejoin_s and not self._call.leaving:
+            self._call.leaving = asyncio.create_task(
+                self._leave_later(connection), name="webrtc-away"
+            )
+            await self._call_event_handler("on_client_away", connection)
+        elif not self._rejoin_s:
+            await self._call_event_handler("on_client_disconnected", connection)
+
+    async def _leave_later(self, connection: SmallWebRTCConnection) -> None:
+        await asyncio.sleep(self._rejoin_s)
+        self._rejoin_s, self._call.leaving = 0.0, None
         if not self._call.is_closing:
             await self._call_event_handler("on_client_disconnected", connection)
 

@@ -69,6 +69,10 @@ class ScriptedCall:
     agent: Agent | None = None
     edit: Callable[[list[Any]], list[Any]] = list
     delay_s: float = 0.0
+    watch: Callable[[VoiceSession], None] = lambda session: None
+    """Sees the session before it begins."""
+    loop: Callable[[], VirtualLoop] = VirtualLoop
+    """Whose executor may be slow."""
     ears: dict[str, Any] = field(default_factory=dict)
     """Real models in the fakes' place: fields of `Models`."""
     _words: list[tuple[str, float, float]] = field(default_factory=list)
@@ -100,7 +104,7 @@ class ScriptedCall:
         self._client.append((at_s, message))
 
     def run(self, lasting_s: float, *, greet: bool = False) -> Outcome:
-        loop = VirtualLoop()
+        loop = self.loop()
         try:
             with loop.virtual():
                 return loop.run_until_complete(self._run(lasting_s, greet))
@@ -134,6 +138,7 @@ class ScriptedCall:
             system_prompt="",
             clock=loop.time,
         )
+        self.watch(session)
         task = asyncio.create_task(session.run())
         await transport.input().ready.wait()
         if greet:

@@ -135,6 +135,7 @@ def test_a_provider_that_is_not_set_up_is_not_served():
 
     class NoSessions:
         settings = Settings()
+        admission = None
 
     paths = {getattr(route, "path", "") for route in build_app(NoSessions()).routes}
     assert not any(path.startswith("/phone") for path in paths)

@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,8 +15,27 @@ from loguru import logger
 from agent.asr.hypothesis import Hypothesis, Recogniser
 from agent.audio.chunk import Int16Array
 
+_LATE_S = 2.0
+"""A step that takes longer is told of: somebody may be waiting in silence."""
+
+_LOST_S = 6.0
+"""A step that takes longer hangs, and its thread with it."""
+
 Said = Callable[[Hypothesis, bool], None]
 """Takes a hypothesis, and whether it was made of all audio there was."""
+
+
+class Trouble(Enum):
+    """What an utterance may suffer."""
+
+    LATE = auto()
+    BROKEN = auto()
+    """A step failed; a later one may do better."""
+    FAILED = auto()
+    """It ended, and what was said in it is not known."""
+
+
+_Result = tuple[Hypothesis | None, bool]
 
 
 @dataclass
@@ -29,6 +49,7 @@ class _Job:
     settle: bool = False
     finish: bool = False
     is_dropped: bool = False
+    is_broken: bool = False
 
     @property
     def is_due(self) -> bool:
@@ -41,12 +62,24 @@ class EdgeWorker:
     When the thread falls behind, audio waits here (32 KB a second) and is recognised in one step.
     """
 
-    def __init__(self, recogniser: Recogniser, executor: Executor, said: Said) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        executor: Executor,
+        said: Said,
+        trouble: Callable[[Trouble], None] = lambda trouble: None,
+    ) -> None:
+        self._trouble = trouble
         self._recogniser = recogniser
         self._executor = executor
         self._said = said
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Samples that were pushed and not given to the recogniser."""
+        return sum(len(pcm) for job in self._jobs for pcm, _ in job.stretches)
 
     def open(self, utterance_id: int, start_sample: int) -> None:
         """Queue an utterance; what follows is about it."""
@@ -85,16 +118,36 @@ class EdgeWorker:
                     continue
                 step, is_last = self._step(job), job.finish
                 try:
-                    hypothesis, is_settled = await loop.run_in_executor(self._executor, step)
+                    hypothesis, is_settled = await self._done(
+                        loop.run_in_executor(self._executor, step), job
+                    )
                 except Exception as error:  # noqa: BLE001 - one utterance must not cost the call
-                    logger.error("the recogniser failed: {!r}", error)
+                    if not job.is_broken:
+                        logger.error("the recogniser failed: {}", type(error).__name__)
+                        job.is_broken = True
+                        self._trouble(Trouble.BROKEN)
                     hypothesis, is_settled = None, True
                 if is_last:
                     self._jobs.popleft()
+                    if job.is_broken and not (hypothesis and hypothesis.text):
+                        self._trouble(Trouble.FAILED)
                     if hypothesis is None or not hypothesis.is_final:
                         hypothesis = _nothing(job)
                 if hypothesis is not None:
                     self._said(hypothesis, is_settled)
+
+    async def _done(self, step: "asyncio.Future[_Result]", job: _Job) -> _Result:
+        done, _ = await asyncio.wait({step}, timeout=_LATE_S)
+        if not done:
+            # Whoever still speaks waits for nothing.
+            if job.settle or job.finish or not job.stretches:
+                self._trouble(Trouble.LATE)
+            done, _ = await asyncio.wait({step}, timeout=_LOST_S - _LATE_S)
+        if not done:
+            # Its thread may never come back: another one goes on.
+            self._executor = ThreadPoolExecutor(1, "asr-again")
+            raise TimeoutError
+        return step.result()
 
     def _step(self, job: _Job) -> Callable[[], tuple[Hypothesis | None, bool]]:
         """Take all that is to be done for a job, as one call for the thread."""

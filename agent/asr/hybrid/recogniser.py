@@ -9,7 +9,7 @@ from agent.asr.cloud.client import CloudLostError, CloudRefusedError, Feed
 from agent.asr.cloud.cloud import Cloud
 from agent.asr.hybrid.audio import UtteranceAudio
 from agent.asr.hybrid.core import HybridCore, HybridSettings
-from agent.asr.hybrid.edge import EdgeWorker
+from agent.asr.hybrid.edge import EdgeWorker, Trouble
 from agent.asr.hybrid.events import Ask, Begin, Cancel, Mode, Order, Outcome
 from agent.asr.hybrid.health import CloudHealth
 from agent.asr.hypothesis import Hypothesis, Recogniser
@@ -46,7 +46,13 @@ class HybridRecogniser:
     """
 
     def __init__(
-        self, sides: Sides, executor: Executor, tell: Tell, *, is_private: bool = False
+        self,
+        sides: Sides,
+        executor: Executor,
+        tell: Tell,
+        trouble: Callable[[Trouble], None] = lambda trouble: None,
+        *,
+        is_private: bool = False,
     ) -> None:
         """Prepare; nothing is recognised until `run` runs.
 
@@ -54,12 +60,16 @@ class HybridRecogniser:
             sides: Who recognises.
             executor: One worker thread, for the edge.
             tell: Takes outcomes, one at a time, in order.
+            trouble: Told when the edge is late or fails, and no cloud stands beside it.
             is_private: Whether speech stays on this machine from the start.
         """
         self._cloud = sides.cloud if sides.settings.mode is not Mode.EDGE else None
         health = self._cloud.health if self._cloud else CloudHealth()
         self._core = HybridCore(sides.settings, health)
-        self._edge = EdgeWorker(sides.edge, executor, self._on_edge) if sides.edge else None
+        self._edge = None
+        if sides.edge:
+            tells = trouble if self._cloud is None else lambda _: None
+            self._edge = EdgeWorker(sides.edge, executor, self._on_edge, tells)
         self._client = self._cloud.new_client() if self._cloud else None
         self._tell = tell
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -70,6 +80,11 @@ class HybridRecogniser:
         self._group: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_private = is_private
+
+    @property
+    def waiting(self) -> int:
+        """Samples that wait for the edge."""
+        return self._edge.waiting if self._edge else 0
 
     @property
     def is_private(self) -> bool:

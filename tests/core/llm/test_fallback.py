@@ -62,7 +62,7 @@ def test_dead_embedded_server_is_apologised_for_and_asked_again_when_back():
     fallback = Fallback(server_tells=True)
     fallback.request_started(0.0)
     assert texts(fallback.failed(Failure.UNREACHABLE, 0.1)) == [LINES.lost]
-    assert fallback.tick(5.0) == []
+    assert texts(fallback.tick(5.0)) == [LINES.still]
     assert kinds(fallback.server_ready(6.0)) == [Retry]
     assert fallback.server_ready(6.1) == []
     assert fallback.tick(6.2) == []
@@ -75,7 +75,10 @@ def test_server_that_stays_away_is_given_up_aloud():
     fallback = Fallback(server_tells=True)
     fallback.request_started(0.0)
     fallback.failed(Failure.UNREACHABLE, 0.0)
-    assert fallback.tick(19.9) == []
+    # Silence would mean that the line is dead.
+    assert texts(fallback.tick(4.5)) == [LINES.still]
+    assert fallback.tick(8.9) == []
+    assert texts(fallback.tick(19.9)) == [LINES.still]
     actions = fallback.tick(20.0)
     assert kinds(actions) == [Say, GiveUp]
     assert texts(actions) == [LINES.give_up]

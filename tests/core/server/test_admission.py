@@ -40,7 +40,7 @@ def asking(address="192.0.2.1", query="", **headers):
 
 
 def admission(clock=None, **settings):
-    return Admission(ServerSettings(**settings), clock or Clock())
+    return Admission(ServerSettings(**settings), now=clock or Clock())
 
 
 def bearer(key):

@@ -1,0 +1,73 @@
+"""Counts one conversation: an observer of its frames, and of what its recorder is told."""
+
+from loguru import logger
+from pipecat.frames.frames import FunctionCallResultFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+
+from agent.observe.metrics import Metrics
+from agent.observe.record import TurnRecorder
+from agent.processors.frames import ClientEventFrame
+
+_SOUNDING = ("speaking", "paused")
+
+
+class Meter(BaseObserver):
+    """Sees each frame once, whichever processor pushed it.
+
+    Args:
+        metrics: Of the process.
+        recorder: Of the session; its hooks become ours.
+    """
+
+    def __init__(self, metrics: Metrics, recorder: TurnRecorder) -> None:
+        super().__init__(observe_every_push=False)
+        self._metrics = metrics
+        self._agent = "silent"
+        self._is_drafted = False
+        recorder.watch_lateness = metrics.lateness_s.observe
+        recorder.watch_failover = lambda part: metrics.failovers.labels(part).inc()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Count."""
+        match data.frame:
+            case ClientEventFrame(event={"type": "decision", "kind": str(kind)}):
+                self._decided(kind)
+            case ClientEventFrame(event={"type": "floor", "agent": str(agent)}):
+                self._agent = agent
+            case ClientEventFrame(
+                event={"type": "turn", "turn": int(turn), "stages": dict(stages)}
+            ):
+                self._answered(turn, stages)
+            case FunctionCallResultFrame(result=result):
+                failed = isinstance(result, dict) and "error" in result
+                self._metrics.tool_calls.labels("failed" if failed else "done").inc()
+
+    def _decided(self, kind: str) -> None:
+        metrics = self._metrics
+        metrics.decisions.labels(kind).inc()
+        match kind:
+            case "SPECULATE":
+                self._is_drafted = True
+            case "COMMIT":
+                self._is_drafted = False
+            case "RESUME" | "BACKCHANNEL" if self._agent in _SOUNDING:
+                metrics.resumes.inc()
+            case "RESUME" if self._is_drafted:
+                self._is_drafted = False
+                metrics.drafts_withdrawn.inc()
+            case "BARGE_IN" if self._agent in _SOUNDING:
+                metrics.barge_ins.inc()
+            case "BARGE_IN":
+                metrics.cut_offs_withdrawn.inc()
+
+    def _answered(self, turn: int, stages: dict[str, float]) -> None:
+        if not stages:
+            return
+        metrics = self._metrics
+        metrics.turns.inc()
+        for name, seconds in stages.items():
+            if name == "voice_to_voice_s":
+                metrics.voice_to_voice_s.observe(seconds)
+            else:
+                metrics.stage_s.labels(name.removesuffix("_s")).observe(seconds)
+        logger.bind(**stages).info("turn {} answered", turn)
