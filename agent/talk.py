@@ -9,8 +9,8 @@ from agent.settings import Settings
 from agent.transports.soundcard import SoundCardTransport
 
 _RATE = 24_000
-_DELAY_S = 0.1
-"""Our queue and a usual driver's."""
+_DELAY_S = 0.16
+"""Our queue and the driver's."""
 
 
 async def talk(settings: Settings, input_device: str | None, output_device: str | None) -> None:

@@ -2,7 +2,7 @@
 # What pip cannot bring, from Debian or Ubuntu; elsewhere says what to install.
 #   system-packages.sh run     what the agent needs
 #   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network,
-#                              telephones, a proxy
+#                              telephones, a proxy, a sound server
 set -eu
 
 missing=""
@@ -21,6 +21,12 @@ test)
     command -v baresip >/dev/null || missing="$missing baresip-core"
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
     command -v linphonec >/dev/null || missing="$missing linphone-cli"
+    command -v pulseaudio >/dev/null || missing="$missing pulseaudio"
+    command -v paplay >/dev/null || missing="$missing pulseaudio-utils"
+    # Lets PortAudio, which knows only ALSA here, speak to the sound server.
+    ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 ||
+        missing="$missing libasound2-plugins"
+    ldconfig -p 2>/dev/null | grep -q 'libportaudio\.so' || missing="$missing libportaudio2"
     ;;
 *)
     echo "usage: $0 run|test" >&2

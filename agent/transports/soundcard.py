@@ -15,6 +15,10 @@ from agent.errors import SettingsError
 _BLOCK_S = 0.02
 _DTYPE = "int16"
 _IN_RATE, _OUT_RATE = 16_000, 24_000
+_DRIVER_S = 0.1
+"""What the driver may hold. With PortAudio's own choice, 0.04 s, speech breaks up while the models
+keep all cores busy: our callback is Python."""
+
 _QUEUE_S = 0.06
 """Speech waiting for the loudspeaker. Full, the sender waits."""
 
@@ -120,6 +124,7 @@ def _open(
         device=_number(device),
         channels=1,
         dtype=_DTYPE,
+        latency=_DRIVER_S,
         callback=callback,
     )
     stream.start()

@@ -144,7 +144,8 @@ def test_the_benchmark_prints_json():
     result = run(sys.executable, "-m", "benchmarks.voice_to_voice", "--turns", "2")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout.splitlines()[-1])
-    assert set(figures["systems"]) == {"duplex", "stock pipecat"}
+    # Pipecat's own services are an extra that the tests do without.
+    assert {"duplex", "stock_pipeline"} <= set(figures["systems"])
 
 
 def test_every_file_named_exists():
