@@ -193,7 +193,7 @@ def _choose_voice(settings: Settings) -> None:
     from agent.tts.tier import open_voice
 
     print("choosing the voice: measuring what this machine can speak", flush=True)
-    print(f"voice: {open_voice(settings.tts.tier, settings.tts.voice).name}")
+    print(f"voice: {open_voice(settings.tts.tier, settings.tts.voice, settings.models.paths).name}")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class Runtimes:
         except* DuplexError as errors:
             raise _first(errors) from None
         settings = self._settings
-        recogniser, spoken, language = moonshine.result(), voice.result(), endpoint.result()
+        (ears, recogniser), spoken = moonshine.result(), voice.result()
+        language = endpoint.result()
         models = Models(
             silero=silero.result(),
             smart_turn=smart_turn.result(),
@@ -110,7 +111,7 @@ class Runtimes:
             interruption_note=None if self._server else INTERRUPTED_NOTE,
             is_model_ready=self._is_model_ready,
             cloud=self._cloud.health if self._cloud else None,
-            names={"asr": self._hearing(), "llm": language.model, "tts": spoken.name},
+            names={"asr": self._hearing(ears), "llm": language.model, "tts": spoken.name},
         )
         models = self._parts.put_into(models)
         return replace(models, spare=await asyncio.to_thread(spare, models.voice))
@@ -140,30 +141,30 @@ class Runtimes:
         mode = Mode(asr.effective_mode)
         return Sides(edge, self._cloud, HybridSettings(mode, cloud_below=asr.cloud.below))
 
-    def _hearing(self) -> str:
+    def _hearing(self, here: str) -> str:
         asr = self._settings.asr
         there = f"cloud ({urlsplit(asr.cloud.url).hostname})" if asr.cloud.url else ""
-        here = asr.model if asr.effective_mode != Mode.CLOUD else ""
         return " and ".join(filter(None, (here, there if self._cloud else "")))
 
-    def _moonshine(self) -> Moonshine | None:
+    def _moonshine(self) -> tuple[str, Moonshine | None]:
+        """Load the recogniser, or the one that stands in for it; name the one that listens."""
         if self._settings.asr.effective_mode == Mode.CLOUD:
-            return None
+            return "", None
         wanted = self._settings.asr.model
         try:
-            return Moonshine(self._path(wanted))
+            return wanted, Moonshine(self._path(wanted))
         except MissingModelError as error:
             lesser = CATALOG[wanted].substitute
-            if lesser is None or not is_present(lesser):
+            if lesser is None or not is_present(lesser, self._settings.models.paths):
                 raise
             logger.warning("{}. Recognising with {}, a weaker model", error, lesser)
-            return Moonshine(self._path(lesser))
+            return lesser, Moonshine(self._path(lesser))
 
     def _voice(self) -> Voice:
         if self._parts.voice:
             return self._parts.voice
         tts = self._settings.tts
-        return open_voice(tts.tier, tts.voice)
+        return open_voice(tts.tier, tts.voice, self._settings.models.paths)
 
     async def _endpoint(self) -> Endpoint:
         if self._parts.language:

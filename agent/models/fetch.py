@@ -58,7 +58,7 @@ def _has_stand_in(model: Model, catalog: Mapping[str, Model]) -> bool:
         return False
     others = (other.name for other in catalog.values() if other.role == model.role)
     return model.role not in NEEDED_ROLES or any(
-        store.is_present(other, catalog) for other in others
+        store.is_present(other, catalog=catalog) for other in others
     )
 
 

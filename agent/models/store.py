@@ -82,10 +82,14 @@ def verify(name: str, catalog: Mapping[str, Model] = CATALOG) -> Path:
     return _finished(model, every_byte=True)
 
 
-def is_present(name: str, catalog: Mapping[str, Model] = CATALOG) -> bool:
+def is_present(
+    name: str,
+    overrides: Mapping[str, Path] | None = None,
+    catalog: Mapping[str, Model] = CATALOG,
+) -> bool:
     """Whether `locate` would find the model."""
     try:
-        locate(name, catalog=catalog)
+        locate(name, overrides, catalog)
     except MissingModelError:
         return False
     return True
@@ -99,7 +103,7 @@ def first_present(role: Role, catalog: Mapping[str, Model] = CATALOG) -> str:
     """
     names = [model.name for model in catalog.values() if model.role == role]
     for name in names:
-        if is_present(name, catalog):
+        if is_present(name, catalog=catalog):
             return name
     raise MissingModelError(
         f"none of the {role} models is on this machine ({', '.join(names)}); {_fix(names[0])}"

@@ -6,7 +6,7 @@ import json
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -22,6 +22,8 @@ from agent.tts.speech import Voice
 FASTEST_NEEDED = 0.5
 """Real-time factor up to which the full voice is chosen: twice real time, so that the next window
 is ready before the one being heard has ended, with as much to spare."""
+
+_FULL = "kokoro-82m"
 
 _CLAUSE = "I can help you with that, would Tuesday at half past ten suit you?"
 _RUNS = 3
@@ -54,57 +56,62 @@ def decide(speed: Speed | None) -> Tier:
     return Tier.STUDENT
 
 
-def open_voice(tier: str = "auto", voice: str = "af_heart") -> Voice:
+def open_voice(
+    tier: str = "auto", voice: str = "af_heart", paths: Mapping[str, Path] | None = None
+) -> Voice:
     """Load the voice for a setting.
 
     Args:
         tier: ``auto``, ``full`` or ``student``; `auto` measures once on each machine.
         voice: Name of one of Kokoro's voices; the student has only ``af_heart``.
+        paths: Directories to use instead of the cache, by model name.
 
     Raises:
         SettingsError: No such tier, or a voice the tier does not have.
         MissingModelError: The tier that was asked for by name is not on this machine.
     """
+    paths = paths or {}
     match tier:
         case "student":
-            return _open_student(voice)
+            return _open_student(voice, paths)
         case "full":
-            return _open_full(voice)
+            return _open_full(voice, paths)
         case "auto":
-            return _open_best(voice)
+            return _open_best(voice, paths)
     raise SettingsError(f"tts.tier is {tier!r}; it can be auto, full or student")
 
 
-def _open_best(voice: str) -> Voice:
-    if not store.is_present("kokoro-82m"):
+def _open_best(voice: str, paths: Mapping[str, Path]) -> Voice:
+    if not store.is_present(_FULL, paths):
         logger.info("speaking with the student: the full voice is not on this machine")
-        return _open_student(voice)
+        return _open_student(voice, paths)
     cache = store.home() / "voice-speed.json"
-    speed = _recall(cache)
+    machine = machine_key(paths.get(_FULL))
+    speed = _recall(cache, machine)
     full: Voice | None = None
     if speed is None:
-        full = _open_full(voice)
+        full = _open_full(voice, paths)
         speed = measure(full)
-        _remember(cache, speed)
+        _remember(cache, machine, speed)
     tier = decide(speed)
     logger.info("speaking with the {}: real-time factor {:.2f}", tier, speed.real_time_factor)
     # Other voices exist in the full model only, whatever it costs.
     if tier is Tier.FULL or voice != "af_heart":
-        return full or _open_full(voice)
+        return full or _open_full(voice, paths)
     if full is not None:
         # Its cut graphs were made for the measurement alone: 92 MB.
         full = None
-        discard("kokoro-82m")
-    return _open_student(voice)
+        discard(_FULL)
+    return _open_student(voice, paths)
 
 
-def _open_full(voice: str) -> Voice:
+def _open_full(voice: str, paths: Mapping[str, Path]) -> Voice:
     from agent.tts.kokoro import KokoroVoice
 
-    return KokoroVoice(voice=voice)
+    return KokoroVoice(store.locate(_FULL, paths), voice)
 
 
-def _open_student(voice: str) -> Voice:
+def _open_student(voice: str, paths: Mapping[str, Path]) -> Voice:
     if voice != "af_heart":
         raise SettingsError(
             f"tts.voice is {voice!r}, which only the full model has; "
@@ -112,7 +119,7 @@ def _open_student(voice: str) -> Voice:
         )
     from agent.tts.student import StudentVoice
 
-    return StudentVoice()
+    return StudentVoice(store.locate("kokoro-student", paths))
 
 
 def measure(voice: Voice, clock: Callable[[], float] = time.perf_counter) -> Speed:
@@ -151,10 +158,11 @@ def _busy_thread() -> Iterator[None]:
         thread.join()
 
 
-def machine_key() -> str:
-    """What a measured speed holds for: the processor and what runs on it."""
+def machine_key(weights: Path | None = None) -> str:
+    """What a measured speed holds for: the processor, what runs on it, and weights of one's own."""
     parts = [_cpu_model(), str(_cores()), platform.machine()]
     parts += [f"{name} {importlib.metadata.version(name)}" for name in ("onnxruntime", "numpy")]
+    parts += [str(weights)] if weights else []
     return "; ".join(parts)
 
 
@@ -174,19 +182,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _recall(cache: Path) -> Speed | None:
+def _recall(cache: Path, machine: str) -> Speed | None:
     try:
         kept = json.loads(cache.read_text("utf-8"))
-        return Speed(**kept["speed"]) if kept["machine"] == machine_key() else None
+        return Speed(**kept["speed"]) if kept["machine"] == machine else None
     except (OSError, ValueError, KeyError, TypeError):
         # Absent, cut short or of another version: measured again, which costs seconds.
         return None
 
 
-def _remember(cache: Path, speed: Speed) -> None:
+def _remember(cache: Path, machine: str, speed: Speed) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     making = cache.with_suffix(".new")
-    making.write_text(json.dumps({"machine": machine_key(), "speed": asdict(speed)}), "utf-8")
+    making.write_text(json.dumps({"machine": machine, "speed": asdict(speed)}), "utf-8")
     making.replace(cache)
 
 

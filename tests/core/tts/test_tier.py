@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.errors import SettingsError
+from agent.errors import MissingModelError, SettingsError
 from agent.tts import tier
 from agent.tts.speech import Speech
 from agent.tts.tier import Speed, Tier, decide, measure
@@ -41,20 +41,21 @@ def test_speed_is_work_for_speech_and_time_to_its_first_stretch():
     assert speed == Speed(real_time_factor=1.0, first_audio_s=1.0)
 
 
-def test_speed_is_remembered_for_this_machine_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_speed_is_remembered_for_this_machine_and_these_weights_only(tmp_path: Path):
     cache = tmp_path / "voice-speed.json"
-    assert tier._recall(cache) is None
-    tier._remember(cache, Speed(0.4, 0.2))
-    assert tier._recall(cache) == Speed(0.4, 0.2)
-    monkeypatch.setattr(tier, "machine_key", lambda: "another")
-    assert tier._recall(cache) is None
+    here = tier.machine_key()
+    assert tier._recall(cache, here) is None
+    tier._remember(cache, here, Speed(0.4, 0.2))
+    assert tier._recall(cache, here) == Speed(0.4, 0.2)
+    assert tier._recall(cache, "another") is None
+    assert tier._recall(cache, tier.machine_key(tmp_path / "my-kokoro")) is None
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"machine": 1}', "null"])
 def test_a_damaged_memory_is_no_memory(tmp_path: Path, damaged: str):
     cache = tmp_path / "voice-speed.json"
     cache.write_text(damaged)
-    assert tier._recall(cache) is None
+    assert tier._recall(cache, tier.machine_key()) is None
 
 
 def test_an_unknown_tier_names_those_there_are():
@@ -65,3 +66,10 @@ def test_an_unknown_tier_names_those_there_are():
 def test_the_student_has_one_voice():
     with pytest.raises(SettingsError, match="af_heart"):
         tier.open_voice("student", voice="bf_emma")
+
+
+@pytest.mark.parametrize("name", ["student", "full"])
+def test_the_settings_say_where_the_voice_is(tmp_path: Path, name: str):
+    model = {"student": "kokoro-student", "full": "kokoro-82m"}[name]
+    with pytest.raises(MissingModelError, match="the settings point to"):
+        tier.open_voice(name, paths={model: tmp_path})
