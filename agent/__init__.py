@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent.session import Channel, Models, VoiceSession
     from agent.settings import Settings
     from agent.tools.declaration import Tool
+    from agent.tools.mcp import ToolServer
     from agent.turns.events import TurnPolicy
     from agent.values import Choice, Date, Digits, Email, Text, YesNo
 
@@ -25,6 +26,7 @@ _HOMES = {
     "agent.session": ("Channel", "Models", "VoiceSession"),
     "agent.settings": ("Settings",),
     "agent.tools.declaration": ("Tool",),
+    "agent.tools.mcp": ("ToolServer",),
     "agent.turns.events": ("TurnPolicy",),
     "agent.values": ("Choice", "Date", "Digits", "Email", "Text", "YesNo"),
 }
@@ -44,6 +46,7 @@ __all__ = [
     "Settings",
     "Text",
     "Tool",
+    "ToolServer",
     "TurnPolicy",
     "VoiceSession",
     "YesNo",

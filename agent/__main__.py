@@ -1,10 +1,11 @@
-"""Command line: serve, call, talk, replay, doctor, models. Parsing only; running is elsewhere."""
+"""Command line: serve, call, talk, replay, bench and others. Parsing only; running is elsewhere."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from agent.errors import DuplexError, SettingsError
 from agent.logs import set_up_logging
@@ -60,6 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--voicemail", metavar="TEXT", help="told to a machine after its beep")
     call.set_defaults(command=_call)
 
+    record = commands.add_parser("record", help="serve, and keep conversations to replay them")
+    record.add_argument("file", type=Path, nargs="?", help="the agent's YAML file")
+    record.add_argument("--to", type=Path, required=True, help="folder for the conversations")
+    record.add_argument(
+        "--told", action="store_true", help="callers know already; otherwise the agent asks them"
+    )
+    record.add_argument("--host", help="address to listen on")
+    record.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
+    record.set_defaults(command=_record)
+
     check = commands.add_parser("check", help="say what is wrong in a YAML file, and where")
     check.add_argument("file", type=Path, nargs="?")
     check.add_argument("--schema", action="store_true", help="print the JSON schema instead")
@@ -71,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     talk.set_defaults(command=_talk)
 
     replay = commands.add_parser("replay", help="put a recording through the whole pipeline")
-    replay.add_argument("recording", type=Path, help="audio file; any rate, any channels")
+    replay.add_argument("recording", type=Path, help="audio file, or a folder of duplex record")
+    replay.add_argument(
+        "--hear", action="store_true", help="of such a folder: put its audio through the models"
+    )
     replay.add_argument("--out", type=Path, help="write the agent's speech to this wav file")
     replay.add_argument("--json", action="store_true", help="print one record per turn as JSON")
     replay.add_argument("--greet", action="store_true", help="let the agent speak first")
@@ -79,6 +93,18 @@ def _parser() -> argparse.ArgumentParser:
         "--live", action="store_true", help="at the pace of speech, to see how long the work takes"
     )
     replay.set_defaults(command=_replay)
+
+    bench = commands.add_parser("bench", help="hold written-down conversations, and score them")
+    bench.add_argument("scenarios", type=Path, nargs="+", help="YAML files; see docs/testing.md")
+    bench.add_argument(
+        "--against",
+        choices=("stock",),
+        help="hold each also with a stock Pipecat bot from the same models",
+    )
+    bench.add_argument("--live", action="store_true", help="at the pace of speech")
+    bench.add_argument("--out", type=Path, help="write the report here, as one HTML file")
+    bench.add_argument("--json", action="store_true", help="print one line of JSON for each")
+    bench.set_defaults(command=_bench)
 
     explain = commands.add_parser("explain", help="draw why each turn of a recording was decided")
     explain.add_argument("recording", type=Path, help="audio file; any rate, any channels")
@@ -126,6 +152,14 @@ def _call(options: argparse.Namespace, settings: Settings) -> int:
     return call(options.agent, wanted, settings)
 
 
+def _record(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.run import run
+
+    consent: Literal["asked", "told"] = "told" if options.told else "asked"
+    record = {"folder": options.to.resolve(), "consent": consent}
+    return run(options.file, options.host, options.port, record=record, settings=settings)
+
+
 def _check(options: argparse.Namespace, _settings: Settings) -> int:
     from agent.run import check, schema
 
@@ -144,6 +178,12 @@ def _talk(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.dump import is_dump
+
+    if is_dump(options.recording):
+        from agent.replay_dump import replay as replay_dump
+
+        return replay_dump(options.recording, hear=options.hear, as_json=options.json)
     from agent.replay import replay
 
     return replay(
@@ -153,6 +193,18 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
         as_json=options.json,
         greet=options.greet,
         live=options.live,
+    )
+
+
+def _bench(options: argparse.Namespace, _settings: Settings) -> int:
+    from agent.eval.bench import bench
+
+    return bench(
+        options.scenarios,
+        parties=["duplex", *([options.against] if options.against else [])],
+        live=options.live,
+        out=options.out,
+        as_json=options.json,
     )
 
 

@@ -7,6 +7,7 @@ from agent.choices import imported
 from agent.flow import Flow
 from agent.settings import AgentSettings
 from agent.tools.declaration import Tool, ToolOptions, declare
+from agent.tools.mcp import ToolServer
 
 
 class Agent:
@@ -19,6 +20,7 @@ class Agent:
         name: For the page and the records.
         greeting: Said first; empty for the caller to speak first.
         tools: What it can do besides talking.
+        servers: MCP servers whose tools it has as well.
         flow: Steps it goes through before the language model talks freely.
     """
 
@@ -29,13 +31,20 @@ class Agent:
         name: str = "Duplex",
         greeting: str = "",
         tools: Sequence[Tool | Callable[..., Any]] = (),
+        servers: Sequence[ToolServer] = (),
         flow: Flow[Any] | None = None,
     ) -> None:
         self.instructions = instructions
         self.name = name
         self.greeting = greeting
         self.tools = [as_tool(given) for given in tools]
+        self.servers = list(servers)
         self.flow = flow
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether it can do anything but talk."""
+        return bool(self.tools or self.servers)
 
     @classmethod
     def of(cls, settings: AgentSettings) -> "Agent":
@@ -44,11 +53,23 @@ class Agent:
         Raises:
             SettingsError: A tool or flow they name is not there.
         """
+        if settings.pipecat_flow:
+            from agent import pipecat_flow
+
+            handlers = settings.pipecat_handlers or ()
+            return pipecat_flow.load(settings.pipecat_flow, handlers, greeting=settings.greeting)
         return cls(
             settings.instructions,
             name=settings.name,
             greeting=settings.greeting,
             tools=[imported(name) for name in settings.tools],
+            servers=[
+                ToolServer(
+                    **{name: value for name, value in server if name != "timeout_s"},
+                    options=ToolOptions(timeout_s=server.timeout_s),
+                )
+                for server in settings.mcp
+            ],
             flow=imported(settings.flow) if settings.flow else None,
         )
 

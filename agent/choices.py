@@ -5,6 +5,7 @@ A name is a kind and, after a colon, which one of it. A dotted kind is Python: `
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -111,17 +112,48 @@ def model_named(role: Role) -> Callable[[str], str]:
     return validate
 
 
-def split_endpoint(name: str, which: str) -> tuple[str, str]:
-    """Return URL and model of an OpenAI-compatible server's name.
+@dataclass(frozen=True, slots=True)
+class NamedEndpoint:
+    """An OpenAI-compatible server, by name.
+
+    Attributes:
+        url: Its base URL.
+        model: What requests name.
+        key_variable: Environment variable that holds its key; None where none was named.
+    """
+
+    url: str
+    model: str
+    key_variable: str | None
+
+    def key(self, environ: Mapping[str, str]) -> str | None:
+        """Look up its own key; None where none was named.
+
+        Raises:
+            SettingsError: The variable is not set.
+        """
+        if self.key_variable is None:
+            return None
+        if not environ.get(self.key_variable):
+            raise SettingsError(f"the key of {self.model}: {self.key_variable} is not set")
+        return environ[self.key_variable]
+
+
+_ENDPOINT = re.compile(r"(https?://[^#\s]+)#(\S+)(?: \$\{([A-Za-z_]\w*)\})?")
+
+
+def split_endpoint(name: str, which: str) -> NamedEndpoint:
+    """Take an OpenAI-compatible server's name apart: URL, model, and a reference to its key.
 
     Raises:
-        SettingsError: There is no model, or the URL is none.
+        SettingsError: There is no model, the URL is none, or a key is written out.
     """
-    url, _, model = which.partition("#")
-    if not url.startswith(("http://", "https://")) or not model:
+    found = _ENDPOINT.fullmatch(which)
+    if found is None:
         # Never repeated: people paste keys into the wrong place.
-        raise SettingsError(f"write it as {KINDS['llm']['openai'].example}")
-    return url, model
+        example = KINDS["llm"]["openai"].example
+        raise SettingsError(f"write it as {example}, or with its own key: {example} ${{KEY}}")
+    return NamedEndpoint(*found.groups())
 
 
 def imported(path: str) -> Any:
@@ -133,10 +165,7 @@ def imported(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute.isidentifier():
         raise SettingsError(f"'{path}' must be written as module:name")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise SettingsError(f"cannot import '{module_name}' for '{path}': {error}") from error
+    module = imported_module(module_name)
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -144,6 +173,18 @@ def imported(path: str) -> Any:
         raise SettingsError(
             f"{module_name} has no '{attribute}': {_nearest(attribute, names)}"
         ) from None
+
+
+def imported_module(name: str) -> Any:
+    """Import a module.
+
+    Raises:
+        SettingsError: There is none of that name, or it cannot be imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise SettingsError(f"cannot import '{name}': {error}") from error
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

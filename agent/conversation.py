@@ -79,6 +79,7 @@ class Conversation(Generic[State]):
         call: The telephone call with its facts, headers and keys; None if it is none.
         numbers: What the caller has entered, by name: for tools, hidden from the language model.
         today: For "tomorrow" and "next Friday".
+        kept: Whatever tools and steps want to find again in the same conversation.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Conversation(Generic[State]):
         call: Call | None = None,
         numbers: dict[str, str] | None = None,
         today: datetime.date | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         self._floor = floor
         self._state = state
         self.call = call
         self.caller = caller or (call.facts.caller or "" if call else "")
         self.numbers: dict[str, str] = {} if numbers is None else numbers
+        self.kept: dict[str, Any] = {} if kept is None else kept
         self.today = today or datetime.datetime.now(datetime.UTC).astimezone().date()
 
     @property
@@ -118,6 +121,7 @@ class Conversation(Generic[State]):
             call=self.call,
             numbers=self.numbers,
             today=self.today,
+            kept=self.kept,
         )
 
     async def say(self, text: str) -> None:
@@ -141,6 +145,10 @@ class Conversation(Generic[State]):
         """
         await self._floor.improvise(brief)
         return await self._floor.listen(patience_s, OPEN)
+
+    async def prompt(self, brief: str) -> None:
+        """Let the language model say the next line, and its answer be the model's as well."""
+        await self._floor.improvise(brief)
 
     async def collect(
         self,

@@ -34,10 +34,17 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Another agent takes over, who knows all that was said."""
+    """Another agent takes over, who knows all that was said. A tool may return it, too.
+
+    Attributes:
+        agent: Who takes over.
+        announcement: Said before.
+        result: Of the tool, for the model; None where there is none.
+    """
 
     agent: "Agent"
     announcement: str = ""
+    result: object = None
 
 
 Step = Callable[[Conversation[State]], Awaitable[Any]]

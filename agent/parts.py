@@ -1,10 +1,12 @@
 """The parts of a conversation that were chosen by name, and those brought along as objects."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipecat.processors.frame_processor import FrameProcessor
+from pydantic import SecretStr
 
 from agent.asr.hypothesis import Recogniser
 from agent.choices import Choice, imported, parse, split_endpoint
@@ -80,8 +82,11 @@ def _llm(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Pa
     if choice.is_python:
         return settings, replace(parts, language=choice.load())
     if choice.kind == "openai":
-        url, model = split_endpoint("llm", choice.which)
-        return _with(settings, "llm", url=url, model=model), parts
+        named = split_endpoint("llm", choice.which)
+        changes: dict[str, Any] = {"url": named.url, "model": named.model}
+        if key := named.key(os.environ):
+            changes["key"] = SecretStr(key)
+        return _with(settings, "llm", **changes), parts
     embedded = choice.which or settings.llm.embedded
     return _with(settings, "llm", url=None, model=None, embedded=embedded), parts
 

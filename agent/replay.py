@@ -70,7 +70,7 @@ def replay(
     outcome = run(settings, read(recording), greet=greet, live=live)
     if out:
         _write(out, outcome.agent)
-    _print(outcome.recorder, as_json=as_json)
+    print_turns(outcome.recorder, as_json=as_json)
     return 0
 
 
@@ -183,7 +183,8 @@ def _write(path: Path, pcm: Int16Array) -> None:
         file.writeframes(pcm.tobytes())
 
 
-def _print(recorder: TurnRecorder, *, as_json: bool) -> None:
+def print_turns(recorder: TurnRecorder, *, as_json: bool) -> None:
+    """Print one record per turn."""
     turns = [turn.as_json() for turn in recorder.turns if turn.turn or turn.answered]
     if as_json:
         record = {"turns": turns, "decisions": list(recorder.decisions)}

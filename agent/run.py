@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -58,19 +59,36 @@ class FileAgent:
         return seen.st_mtime_ns, seen.st_size
 
 
-def run(path: Path, host: str | None, port: int | None) -> int:
+def run(
+    path: Path | None,
+    host: str | None,
+    port: int | None,
+    *,
+    record: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+) -> int:
     """Serve the agent of a file until interrupted.
+
+    Args:
+        path: The file; None for the agent of `settings`.
+        host: Address to listen on, instead of the file's.
+        port: Likewise.
+        record: Changes of the section `record`.
+        settings: Where there is no file.
 
     Raises:
         SettingsError: Something in the file is wrong.
     """
     from agent.server.serve import serve
 
-    settings = _read(path)
+    settings = _read(path) if path else settings or Settings()
+    if record:
+        kept = settings.record.model_copy(update=dict(record))
+        settings = settings.model_copy(update={"record": kept})
     given = {"host": host, "port": port}
     changed = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})
-    asyncio.run(serve(settings, agent=FileAgent(path, settings)))
+    asyncio.run(serve(settings, agent=FileAgent(path, settings) if path else None))
     return 0
 
 
@@ -97,6 +115,8 @@ def check(path: Path) -> int:
     """
     settings = _read(path)
     agent = Agent.of(settings.agent)
+    for server in agent.servers:
+        server.connect()  # Opens nothing yet; says what is not installed or not set.
     resolved(settings)
     backups(settings)
     tools = ", ".join(tool.name for tool in agent.tools) or "none"

@@ -179,9 +179,13 @@ class Runtimes:
     async def _backup(self, choice: Choice) -> Endpoint:
         if choice.kind == "embedded":
             return await self._embedded()
-        url, model = split_endpoint("llm", choice.which)
-        key = self._settings.llm.key
-        return Endpoint(url, model, key.get_secret_value() if key else "none")
+        named = split_endpoint("llm", choice.which)
+        key = named.key(os.environ)
+        first = self._named
+        if key is None and first and _origin(first.base_url) == _origin(named.url):
+            # Another model of the same server. Nobody else is sent a key that is not theirs.
+            key = first.key
+        return Endpoint(named.url, named.model, key or "none")
 
     async def _embedded(self) -> Endpoint:
         llm = self._settings.llm
@@ -255,6 +259,11 @@ def policy_settings(settings: TurnSettings) -> PolicySettings:
         hotwords=HotwordSettings(wake_phrases=settings.wake_phrases),
         wake_required=settings.wake_required,
     )
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _first(errors: "BaseExceptionGroup[DuplexError]") -> DuplexError:

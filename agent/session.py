@@ -154,7 +154,7 @@ class VoiceSession:
         self._channel = channel
         agent = agent or Agent.of(settings.agent)
         if system_prompt is None:
-            system_prompt = prompt.system_prompt(agent.instructions, has_tools=bool(agent.tools))
+            system_prompt = prompt.system_prompt(agent.instructions, has_tools=agent.has_tools)
         self._system_prompt = system_prompt
         self.context = LLMContext()
         self.recorder = TurnRecorder(clock) if clock else TurnRecorder()

@@ -343,6 +343,17 @@ class SipSettings(_Section):
     """How long a registration holds; it is renewed at half of that."""
 
 
+class RecordSettings(_Section):
+    """Conversations kept to be replayed: duplex record. Unset, nothing is ever kept."""
+
+    folder: Path | None = None
+    """Where each conversation gets a folder of its own."""
+    consent: Literal["asked", "told"] = "asked"
+    """asked: the agent asks first, aloud, and only a yes keeps anything. told: callers were told
+    before they were connected."""
+    question: str = "May I record this conversation, to find out what goes wrong?"
+
+
 class AsteriskSettings(_Section):
     """Calls that Asterisk brings over a socket."""
 
@@ -368,6 +379,27 @@ class ModelSettings(_Section):
     """Directories to use instead of the cache, by model name."""
 
 
+class McpServerSettings(_Section):
+    """A server of the Model Context Protocol (extra mcp): a command, or a URL."""
+
+    command: tuple[str, ...] = ()
+    """Such as [python, weather.py]."""
+    url: str = ""
+    key_variable: str = ""
+    """Environment variable with the server's bearer token."""
+    only: tuple[str, ...] = ()
+    """Tools to take. Empty: all."""
+    confirm: Mapping[str, str] = Field(default_factory=dict)
+    """Tools that are asked about aloud first, each with the question."""
+    timeout_s: float = Field(10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "McpServerSettings":
+        if bool(self.command) == bool(self.url):
+            raise ValueError("an MCP server has a command or a url, and not both")
+        return self
+
+
 class AgentSettings(_Section):
     """What the agent is told to be."""
 
@@ -379,8 +411,14 @@ class AgentSettings(_Section):
     """Spoken first. Empty: the caller speaks first."""
     tools: tuple[Annotated[str, Field(pattern=PYTHON_NAME)], ...] = ()
     """Python functions the agent may call, each written module:name."""
+    mcp: tuple[McpServerSettings, ...] = ()
+    """Servers whose tools the agent has as well."""
     flow: str | None = Field(None, pattern=PYTHON_NAME)
     """Python flow the conversation goes through first, written module:name."""
+    pipecat_flow: Path | None = None
+    """Pipecat Flows file, YAML or JSON, whose nodes take the instructions' place."""
+    pipecat_handlers: str | None = None
+    """Python module with the functions that file names."""
 
 
 class Settings(_Section):
@@ -396,6 +434,7 @@ class Settings(_Section):
     logs: LogSettings = LogSettings()
     sip: SipSettings = SipSettings()
     asterisk: AsteriskSettings = AsteriskSettings()
+    record: RecordSettings = RecordSettings()
     models: ModelSettings = ModelSettings()
     phone: PhoneSettings = PhoneSettings()
 

@@ -7,7 +7,9 @@ result: work takes no time on its clock, however busy the machine is.
 import asyncio
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,8 +87,58 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self._jumping.is_virtual:
             return super().run_in_executor(executor, func, *args)
         future = self.create_future()
+        if isinstance(executor, PricedExecutor):
+            self.call_at(executor.done_at(self.time(), func, *args), _settle, future, executor)
+            return future
         try:
             future.set_result(func(*args))
         except Exception as error:  # noqa: BLE001 - a future carries whatever its work raised
             future.set_exception(error)
         return future
+
+
+class PricedExecutor(ThreadPoolExecutor):
+    """One worker whose work has a price in seconds, on a virtual clock as on the machine's.
+
+    Work names its price by calling `charge`; what comes behind it waits.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(1, name)
+        self._charged_s = 0.0
+        self._free_at = 0.0
+        self._is_virtual = False
+        self._outcomes: deque[tuple[Any, Exception | None]] = deque()
+
+    def charge(self, price_s: float) -> None:
+        """Make the work that is being done take longer."""
+        if self._is_virtual:
+            self._charged_s += price_s
+        else:
+            time.sleep(price_s)
+
+    def done_at(self, now_s: float, func: Callable[..., Any], *args: Any) -> float:
+        """Do work here and now; return when it is over."""
+        self._is_virtual, self._charged_s = True, 0.0
+        try:
+            self._outcomes.append((func(*args), None))
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for it
+            self._outcomes.append((None, error))
+        finally:
+            self._is_virtual = False
+        self._free_at = max(self._free_at, now_s) + self._charged_s
+        return self._free_at
+
+    def outcome(self) -> tuple[Any, Exception | None]:
+        """Return what the oldest work that is over gave or raised."""
+        return self._outcomes.popleft()
+
+
+def _settle(future: "asyncio.Future[Any]", executor: PricedExecutor) -> None:
+    result, error = executor.outcome()
+    if future.done():
+        return
+    if error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

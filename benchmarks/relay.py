@@ -10,8 +10,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
+from agent.eval.impairment import Impairment
 from agent.transports.sip.message import MalformedError, Request, parse
-from benchmarks.impairment import Impairment
 
 Address = tuple[str, int]
 HOST = "127.0.0.1"

@@ -24,11 +24,11 @@ import soundfile
 from agent.asr.moonshine import Moonshine
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, to_float
 from agent.audio.resample import resample
+from agent.eval.impairment import Impairment
 from agent.models.store import locate
 from agent.transports.phone.inbound import InboundAudio
 from agent.transports.sip.g711 import PCMU
 from benchmarks.corpus import Recording, load, normalise
-from benchmarks.impairment import Impairment
 from benchmarks.machine import describe
 
 RATE = 8_000

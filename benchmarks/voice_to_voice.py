@@ -31,6 +31,7 @@ from pipecat.workers.runner import WorkerRunner
 from agent.asr.moonshine import Moonshine
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, to_int16
 from agent.audio.resample import resample
+from agent.eval import stock
 from agent.llm.prompt import system_prompt
 from agent.models.store import locate
 from agent.processors.language import Language
@@ -38,7 +39,7 @@ from agent.runtimes import Runtimes
 from agent.session import Channel, Models, VoiceSession
 from agent.settings import Settings, load
 from agent.transports.memory import MemoryTransport
-from benchmarks import stock, stock_services
+from benchmarks import stock_services
 from benchmarks.machine import describe
 
 QUESTIONS = (

@@ -6,6 +6,9 @@ import sys
 import pytest
 from loguru import logger
 
+pytest_plugins = ["agent.eval.plugin"]
+"""Named here too: an editable install from before an entry point was added does not know it."""
+
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
 

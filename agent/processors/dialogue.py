@@ -27,7 +27,7 @@ from pipecat.turns.speculation_gate import SpeculationGate
 
 from agent.agent import Agent
 from agent.conversation import Call, Conversation
-from agent.errors import DegradedError
+from agent.errors import DegradedError, DuplexError
 from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
 from agent.observe.hidden import Hidden
@@ -37,6 +37,8 @@ from agent.processors.frames import (
     ExpectationFrame,
 )
 from agent.processors.tools import ToolCalls
+from agent.tools.declaration import Tool
+from agent.tools.mcp import Connection
 from agent.values import Expects
 
 _CORRECTIONS = 3
@@ -81,6 +83,9 @@ class Dialogue(FrameProcessor):
         self._corrections: list[CorrectionFrame] = []
         self._flow: asyncio.Task[None] | None = None
         self._lent: list[FunctionSchema] = []
+        self._remote: list[Tool] = []
+        self._fetching: asyncio.Task[None] | None = None
+        self._connections: list[Connection] = []
         self._adopt(agent)
 
     @property
@@ -96,7 +101,7 @@ class Dialogue(FrameProcessor):
     async def lend(self, tools: list[FunctionSchema]) -> None:
         """Offer these besides the agent's own tools, in place of those lent before."""
         self._lent = tools
-        self._adopt(self._agent)
+        self._show_tools()
         await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
 
     async def cleanup(self) -> None:
@@ -105,7 +110,13 @@ class Dialogue(FrameProcessor):
         if self._flow:
             await self.cancel_task(self._flow)
             self._flow = None
+        if self._fetching:
+            await self.cancel_task(self._fetching)
+            self._fetching = None
         await self._tools.finish()
+        for connection in self._connections:
+            await connection.close()
+        self._connections.clear()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Hold back turns that are not the language model's to answer."""
@@ -124,8 +135,8 @@ class Dialogue(FrameProcessor):
                 self._user_speaks = user == "speaking"
                 self._reset_patience()
         await self.push_frame(frame, direction)
-        if isinstance(frame, StartFrame) and (self._agent.tools or self._lent):
-            await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
+        if isinstance(frame, StartFrame):
+            await self._offer_tools()
         if isinstance(frame, SystemFrame) and direction is FrameDirection.DOWNSTREAM:
             self._on_verdict(frame)
 
@@ -193,6 +204,7 @@ class Dialogue(FrameProcessor):
             await self._ask_model()  # A failed request for the brief is made again.
             return
         if not self._is_held:
+            self._brief = ""
             self._turns_seen = max(count, self._turns_seen)
             self._tools.turn_began()
             await self.push_frame(frame)
@@ -250,17 +262,43 @@ class Dialogue(FrameProcessor):
     # The agent.
 
     def _adopt(self, agent: Agent) -> None:
-        self._agent = agent
-        own = self._tools.schemas(agent.tools).standard_tools
+        self._agent, self._remote = agent, []
+        self._show_tools()
+
+    def _show_tools(self) -> None:
+        """Put into the context whatever can be called now."""
+        own = self._tools.schemas([*self._agent.tools, *self._remote]).standard_tools
         self._context.set_tools(ToolsSchema(standard_tools=[*own, *self._lent]))
+
+    async def _offer_tools(self) -> None:
+        """Tell the language model what it can do; of servers, as soon as they have answered."""
+        if self._agent.tools or self._lent:
+            await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
+        if self._agent.servers:
+            self._fetching = self.create_task(self._fetch_tools(self._agent))
+
+    async def _fetch_tools(self, agent: Agent) -> None:
+        tools: list[Tool] = []
+        for server in agent.servers:
+            try:
+                connection = server.connect()
+                self._connections.append(connection)
+                tools += await connection.tools()
+            except DuplexError as error:
+                logger.error("this conversation goes on with fewer tools: {}", error)
+        if agent is self._agent:
+            self._remote = tools
+            self._show_tools()
+            await self.push_frame(LLMSetToolsFrame(tools=self._context.tools))
 
     async def _hand_over(self, agent: Agent) -> None:
         """Let another agent go on; it sees the same conversation."""
         logger.info("{} hands over to {}", self._agent.name, agent.name)
         self._adopt(agent)
-        has_tools = bool(agent.tools or self._lent)
+        has_tools = bool(agent.has_tools or self._lent)
         prompt = system_prompt(agent.instructions, has_tools=has_tools)
         await self.push_frame(LLMUpdateSettingsFrame(delta=LLMSettings(system_instruction=prompt)))
+        await self._offer_tools()
         await self.conversation.say(agent.greeting)
         self.begin()
 

@@ -98,6 +98,11 @@ class Language(Drafting, OpenAILLMService):
         """How this session asks."""
         return self._request
 
+    def reach_by(self, way: httpx.AsyncBaseTransport) -> None:
+        """Reach the first server by another way: through a fault, or past a recorder."""
+        http = httpx.AsyncClient(transport=way, timeout=None)
+        self._servers[0].client = self._client = self._client.with_options(http_client=http)
+
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Have the system prompt read while the greeting is spoken."""
         await super().setup(setup)

@@ -138,7 +138,7 @@ class Synthesis(FrameProcessor):
             self._is_responding = False
             return
         self._splitter = ClauseSplitter()
-        self._is_responding, self._has_text, self._called_tool = True, False, False
+        self._is_responding, self._has_text = True, False
         self._recorder.asked(draft=bool(self._draft and self._draft.is_pending))
         await self._act(self._fallback.request_started(self._now()))
         await self._put(frame)
@@ -157,6 +157,8 @@ class Synthesis(FrameProcessor):
         # The model's service also ends responses that were dropped; of a withdrawn draft the end
         # may come before the word of it.
         failure, self._failure = self._failure, None
+        # Its frame overtakes others: it may have come before the response it belongs to.
+        called_tool, self._called_tool = self._called_tool, False
         if not self._is_responding or self._is_withdrawn:
             return
         for clause in self._splitter.finish():
@@ -166,7 +168,7 @@ class Synthesis(FrameProcessor):
         if failure:
             await self._act(self._fallback.failed(failure, self._now()))
             return
-        if self._called_tool:
+        if called_tool:
             self._fallback.token(self._now())
         await self._act(self._fallback.finished(self._now()))
 
@@ -212,7 +214,7 @@ class Synthesis(FrameProcessor):
 
     def _drop(self) -> None:
         self._generation += 1
-        self._is_responding = False
+        self._is_responding = self._called_tool = False
         self._draft = None
         self._fallback.cancelled(self._now())
         while not self._queue.empty():

@@ -15,6 +15,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from agent.agent import Agent
 from agent.conversation import Conversation
+from agent.flow import HandOver
 from agent.tools.declaration import ArgumentsError, Tool, result
 
 _MOST_CALLS = 8
@@ -114,9 +115,12 @@ class ToolCalls:
             await params.result_callback({"error": failure}, properties=_SILENT)
             await self._conversation.say(tool.options.apology)
             return
-        if isinstance(given, Agent):
-            await params.result_callback(f"{given.name} takes over", properties=_SILENT)
-            await self._hand_over(given)
+        following = HandOver(given) if isinstance(given, Agent) else given
+        if isinstance(following, HandOver):
+            told = following.result or f"{following.agent.name} takes over"
+            await params.result_callback(result(told), properties=_SILENT)
+            await self._conversation.say(following.announcement)
+            await self._hand_over(following.agent)
         else:
             await params.result_callback(result(given))
 

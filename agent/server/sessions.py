@@ -14,6 +14,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.agent import Agent
+from agent.dump import Dump
 from agent.llm.prompt import system_prompt
 from agent.observe.metrics import Metrics
 from agent.processors.frames import ClientEventFrame
@@ -263,10 +264,13 @@ class Sessions:
     ) -> VoiceSession:
         """Begin a conversation, which gives the place back when it ends."""
         agent = agent or self._agent()
-        prompt = system_prompt(agent.instructions, has_tools=bool(agent.tools))
+        prompt = system_prompt(agent.instructions, has_tools=agent.has_tools)
+        models = models or self.models
+        if dump := self._dump(channel):
+            models, agent, edit = dump.models(models), dump.asking(agent), dump.editing(edit)
         session = VoiceSession(
             self.settings,
-            models or self.models,
+            models,
             transport,
             channel,
             agent=agent,
@@ -291,9 +295,18 @@ class Sessions:
                 patience.cancel()
             self.metrics.session_s.labels(channel.name).observe(time.monotonic() - began_s)
             self._forget(session, place, done)
+            if dump:
+                dump.close()
 
         task.add_done_callback(over)
         return session
+
+    def _dump(self, channel: Channel) -> Dump | None:
+        """What keeps a conversation, where that is wanted."""
+        if self.settings.record.folder is None:
+            return None
+        names = {"channel": channel.name, "models": self.models.names}
+        return Dump(self.settings, {**names, "channel_rate": channel.sample_rate})
 
     def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
         is_known = False

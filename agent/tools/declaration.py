@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from string import Formatter
 from typing import Any, get_type_hints
@@ -96,6 +96,40 @@ class Tool:
     def question(self, arguments: Mapping[str, Any]) -> str:
         """Return what is asked before the call; empty when nothing is."""
         return self.options.confirm.format(**arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaTool(Tool):
+    """A tool whose schema was written elsewhere; so is the check of its arguments.
+
+    Attributes:
+        properties: Of the parameters' JSON schema.
+        required: Names of those that must be given.
+    """
+
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    required: Sequence[str] = ()
+
+    def schema(self) -> dict[str, Any]:
+        """Return ``properties`` and ``required``, as they were written."""
+        return {"properties": dict(self.properties), "required": list(self.required)}
+
+    def parse(self, arguments: object) -> dict[str, Any]:
+        """Look at the names; values are checked where they are used.
+
+        Raises:
+            ArgumentsError: A name is unknown, or one that is required is missing.
+        """
+        if not isinstance(arguments, dict):
+            raise ArgumentsError(f"{self.name} was not called: its arguments are no object")
+        missing = [name for name in self.required if name not in arguments]
+        unknown = [name for name in arguments if name not in self.properties]
+        if missing or unknown:
+            raise ArgumentsError(
+                f"{self.name} was not called: missing {missing}, unknown {unknown}. "
+                "Ask the caller if a value is missing."
+            )
+        return arguments
 
 
 def declare(function: Callable[..., Any], options: ToolOptions) -> Tool:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "playout": {"audio", "tts"},
     "observe": {"audio", "asr"},
     "transports": {"audio"},
-    "processors": {*STAGES, "observe", "agent", "conversation", "tools", "values"},
+    "processors": {*STAGES, "observe", "agent", "conversation", "flow", "tools", "values"},
 }
 
 

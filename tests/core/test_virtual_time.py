@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from agent.virtual_time import VirtualLoop
+from agent.virtual_time import PricedExecutor, VirtualLoop
 
 
 def run(make):
@@ -74,3 +74,29 @@ def test_the_clock_never_goes_back():
         assert loop.time() >= inside
     finally:
         loop.close()
+
+
+def test_work_with_a_price_takes_its_time_and_what_is_behind_it_waits():
+    executor, done = PricedExecutor(), []
+
+    async def both():
+        loop = asyncio.get_running_loop()
+        origin = loop.time()
+
+        async def work(price_s):
+            await loop.run_in_executor(executor, executor.charge, price_s)
+            done.append(loop.time() - origin)
+
+        await asyncio.gather(work(1.0), work(0.5))
+
+    run(both)
+    assert done == pytest.approx([1.0, 1.5])
+
+
+def test_priced_work_that_fails_says_so():
+    async def fail():
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(PricedExecutor(), int, "no number")
+
+    with pytest.raises(ValueError, match="no number"):
+        run(fail)

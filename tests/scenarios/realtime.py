@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketState
 from agent.agent import Agent
 from agent.audio.chunk import Int16Array
 from agent.audio.resample import resample
+from agent.eval.scripted import unused_executor
 from agent.server.sessions import Sessions
 from agent.session import Models
 from agent.settings import Settings
@@ -28,7 +29,6 @@ from tests.scenarios.fakes import (
     SteadyVoice,
     speech_like,
 )
-from tests.scenarios.scripted import _unused_executor
 from tests.weights import KNOWN
 
 RATE = 24_000
@@ -94,7 +94,7 @@ class RealtimeCall:
             language=lambda _prompt: self.language,
             names={"asr": "scripted"},
             interruption_note=None,
-            executor=_unused_executor,
+            executor=unused_executor,
         )
         sessions = Sessions(Settings(), models, is_offline=True, agent=lambda: self.agent)
         self.socket = Socket()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,22 +9,15 @@ import numpy as np
 
 from agent.agent import Agent
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
+from agent.eval.scripted import models as scripted_models
 from agent.observe.record import TurnRecord
-from agent.session import Channel, Models, VoiceSession, close
+from agent.session import Channel, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
 from agent.turns.ending import EndOfTurn
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
-from tests.scenarios.fakes import (
-    VOICE_RATE,
-    FixedProsody,
-    LoudnessPosterior,
-    ScriptedLanguage,
-    ScriptedRecogniser,
-    SteadyVoice,
-    speech_like,
-)
+from tests.scenarios.fakes import VOICE_RATE, ScriptedLanguage, speech_like
 from tests.weights import KNOWN
 
 PACKET = samples(0.02)
@@ -116,17 +108,13 @@ class ScriptedCall:
     async def _run(self, lasting_s: float, greet: bool) -> Outcome:
         loop = asyncio.get_running_loop()
         language = ScriptedLanguage(self._lines, self.first_token_s)
-        fakes: dict[str, Any] = {
-            "silero": LoudnessPosterior(),
-            "smart_turn": FixedProsody(self.prosody),
-            "recogniser": lambda: ScriptedRecogniser(self._words),
-            "policy": lambda: FusedPolicy(ending=EndOfTurn(KNOWN)),
-            "voice": SteadyVoice(),
+        scripted: dict[str, Any] = {
             "language": lambda _prompt: language,
-            "names": {},
-            "executor": _unused_executor,
+            "words": self._words,
+            "prosody": self.prosody,
+            "policy": lambda: FusedPolicy(ending=EndOfTurn(KNOWN)),
         }
-        models = Models(**{**fakes, **self.ears})
+        models = scripted_models(**{**scripted, **self.ears})
         transport = MemoryTransport(SAMPLE_RATE)
         session = VoiceSession(
             self.settings,
@@ -171,8 +159,3 @@ class ScriptedCall:
             await transport.input().speak(packet)
             due = origin + (start + len(packet)) / SAMPLE_RATE
             await asyncio.sleep(max(0.0, due - loop.time()))
-
-
-def _unused_executor(name: str) -> Executor:
-    # VirtualLoop runs the work inline; the pool only has to exist.
-    return ThreadPoolExecutor(1, name)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agent.eval.impairment import Impairment
 from agent.transports.sip import rtp
 from agent.transports.sip.g711 import PCMU
 from agent.transports.sip.sdp import Direction
-from benchmarks.impairment import Impairment
 from benchmarks.relay import relay
 from tests.sip import scenarios
 from tests.sip.exchange import Taken, exchange, finished, within

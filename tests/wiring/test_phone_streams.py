@@ -12,9 +12,9 @@ import random
 import pytest
 from pytest import approx
 
+from agent.eval.impairment import Impairment
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.transports.phone.call import CallState
-from benchmarks.impairment import Impairment
 from tests.core.phone.calls import PhoneCall
 from tests.core.phone.providers import (
     SIDES,

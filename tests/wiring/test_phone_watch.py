@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 
 from agent.audio.chunk import Int16Array
+from agent.eval.scripted import unused_executor
 from agent.server.sessions import Sessions
 from agent.session import Models
 from agent.settings import Settings
@@ -22,7 +23,6 @@ from tests.scenarios.fakes import (
     ScriptedRecogniser,
     SteadyVoice,
 )
-from tests.scenarios.scripted import _unused_executor
 
 RATE = 8_000
 GREETING = "Hello and welcome."
@@ -58,7 +58,7 @@ async def _held(heard, keys, direction, lines, acts, phone):
         voice=SteadyVoice(),
         language=lambda _prompt: language,
         names={},
-        executor=_unused_executor,
+        executor=unused_executor,
     )
     settings = Settings.model_validate({"agent": {"greeting": GREETING}, "phone": phone})
     sessions = Sessions(settings, models, is_offline=True)

@@ -6,6 +6,7 @@ from agent.choices import KINDS, parse
 from agent.errors import SettingsError
 from agent.launch import choose
 from agent.parts import backups, resolved
+from agent.runtimes import Runtimes
 from agent.settings import Settings
 
 
@@ -73,3 +74,34 @@ def test_every_example_is_a_name():
     for role, kinds in KINDS.items():
         for kind in kinds.values():
             parse(role, kind.example)
+
+
+A, B = "openai:https://a.example/v1#one", "openai:https://b.example/v1#two"
+
+
+async def keys(llm, key="first", **environ):
+    """Keys that the first model and its stand-ins are asked with."""
+    settings = Settings.model_validate({"models": {"llm": llm}, "llm": {"key": key}})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        runtimes = Runtimes(settings)
+        first = runtimes._named
+        return [first.key, *[(await runtimes._backup(c)).key for c in backups(settings)]]
+
+
+async def test_each_stand_in_can_have_a_key_of_its_own():
+    assert await keys([A, f"{B} ${{B_KEY}}"], B_KEY="second") == ["first", "second"]
+    assert await keys([f"{A} ${{A_KEY}}", B], A_KEY="mine") == ["mine", "none"]
+
+
+async def test_a_key_goes_to_its_own_server_only():
+    assert await keys([A, "openai:https://a.example/v1#small", B]) == ["first", "first", "none"]
+
+
+async def test_a_key_that_is_not_there_is_named_and_one_written_out_is_refused():
+    with pytest.raises(SettingsError, match="the key of two: NO_SUCH_KEY is not set"):
+        await keys([A, f"{B} ${{NO_SUCH_KEY}}"])
+    with pytest.raises(SettingsError) as error:
+        choose(Settings(), llm=f"{B} sk-canary")
+    assert "canary" not in str(error.value) and "${KEY}" in str(error.value)

@@ -10,6 +10,7 @@ import numpy as np
 from agent.agent import Agent
 from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import resample
+from agent.eval.scripted import unused_executor
 from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.phone.call import Call, CallFacts
@@ -32,7 +33,6 @@ from tests.scenarios.fakes import (
     SteadyVoice,
     speech_like,
 )
-from tests.scenarios.scripted import _unused_executor
 
 STREAMS = {
     stream.name: stream
@@ -147,7 +147,7 @@ class PhoneCall:
             voice=SteadyVoice(),
             language=lambda _prompt: language,
             names={},
-            executor=_unused_executor,
+            executor=unused_executor,
         )
         channel = Channel(stream.name, call.sound.sample_rate, call.sound.delay_s, fades=False)
         session = VoiceSession(

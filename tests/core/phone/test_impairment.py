@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from pytest import approx
 
-from benchmarks.impairment import Impairment
+from agent.eval.impairment import Impairment
 
 
 def test_nothing_wrong_is_only_late():

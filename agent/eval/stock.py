@@ -8,6 +8,7 @@ voice as Pipecat's own would run theirs, so that only the pipeline makes a diffe
 
 import asyncio
 from collections.abc import AsyncGenerator
+from concurrent.futures import Executor
 
 import numpy as np
 from pipecat.audio.vad.silero import SileroVADAnalyzer
@@ -33,9 +34,10 @@ from agent.tts.speech import Voice
 class SegmentedMoonshine(SegmentedSTTService):
     """Moonshine as Pipecat's own service runs it: each segment at once, in a thread."""
 
-    def __init__(self, model: Moonshine) -> None:
+    def __init__(self, model: Moonshine, executor: Executor | None = None) -> None:
         super().__init__(settings=STTSettings(model="moonshine", language=None))
         self._model = model
+        self._executor = executor
 
     @property
     def wants_wav_segments(self) -> bool:
@@ -45,7 +47,8 @@ class SegmentedMoonshine(SegmentedSTTService):
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe one segment."""
         signal = to_float(np.frombuffer(audio, np.int16))
-        transcript = await asyncio.to_thread(self._model.transcribe, signal)
+        loop = asyncio.get_running_loop()
+        transcript = await loop.run_in_executor(self._executor, self._model.transcribe, signal)
         if transcript.text:
             yield TranscriptionFrame(
                 text=transcript.text, user_id="user", timestamp=time_now_iso8601()
@@ -55,7 +58,7 @@ class SegmentedMoonshine(SegmentedSTTService):
 class SentenceVoice(TTSService):
     """A voice as Pipecat's own Kokoro service runs it: each sentence whole."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, executor: Executor | None = None) -> None:
         super().__init__(
             sample_rate=voice.sample_rate,
             push_start_frame=True,
@@ -63,10 +66,14 @@ class SentenceVoice(TTSService):
             settings=TTSSettings(model=None, voice="af_heart", language=None),
         )
         self._speaker = voice
+        self._executor = executor
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Speak one sentence."""
-        stretches = await asyncio.to_thread(lambda: list(self._speaker.speak(text)))
+        loop = asyncio.get_running_loop()
+        stretches = await loop.run_in_executor(
+            self._executor, lambda: list(self._speaker.speak(text))
+        )
         if not stretches:
             yield ErrorFrame(error="nothing to say")
             return
@@ -84,10 +91,21 @@ def pipeline(
     recogniser: FrameProcessor,
     language: FrameProcessor,
     voice: FrameProcessor,
+    *,
+    context: LLMContext | None = None,
 ) -> Pipeline:
-    """Pipecat's quick-start, offline."""
+    """Pipecat's quick-start, offline.
+
+    Args:
+        transport: Where the caller is.
+        recogniser: The service that recognises.
+        language: The language model's service.
+        voice: The service that speaks.
+        context: What is remembered; None for an empty one.
+    """
     aggregators = LLMContextAggregatorPair(
-        LLMContext(), user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
+        LLMContext() if context is None else context,
+        user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer()),
     )
     return Pipeline(
         [
