@@ -178,7 +178,7 @@ def _ablations(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, An
     """Figures with a term left out, the others fitted anew."""
     learnt, told = evidence(taught), evidence(pauses, at_once=True)
     rows = {}
-    for left_out in ("words", "length", "voice", "pause"):
+    for left_out in ("nothing", "words", "length", "voice", "pause") if taught else ():
         used = [name for name in USED if name != left_out]
         weights = fit(taught, learnt, used, balanced=True)
         odds = weighed(told, list(weights.values()))
@@ -308,7 +308,9 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
         "Pipecat's default": _turns_cut(spoken, pipecat_stock(spoken))
     }
     if queries := [pause for pause in judged if pause.source == "queries"]:
-        found["requests by our own voice"] = _requests(queries)
+        found["requests by our own voice"] = _requests(queries) | {
+            "without": _ablations(queries, [pause for pause in taught if pause.source in ASKED])
+        }
     prompts = [pause for pause in judged if pause.source == "prompts"]
     if prompts:
         found["prompts"] = {
