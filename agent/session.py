@@ -255,6 +255,7 @@ class VoiceSession:
     async def cancel(self) -> None:
         """End the conversation at once."""
         # Pipecat cancels behind an end that is under way; that end must not wait for a farewell.
+        self._synthesis.abandon()
         self._playout.abandon()
         await self._worker.cancel()
 

@@ -27,20 +27,18 @@ from pipecat.processors.frame_processor import (
 
 from agent.audio.chunk import Int16Array, samples
 from agent.audio.resample import StreamResampler
-from agent.observe.mask import without_cards
 from agent.observe.record import TurnRecorder
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger, LedgerWord
 from agent.playout.position import HeardPosition
 from agent.processors.far_end import FarEnd
 from agent.processors.frames import (
-    AgentSpeechFrame,
     ClientEventFrame,
     DraftStartFrame,
-    HeardWordsFrame,
     SpeechFrame,
     TurnDecisionFrame,
 )
+from agent.processors.heard import HeardAnswer
 from agent.settings import PlayoutSettings
 from agent.tts.speech import Speech
 from agent.turns.events import DecisionKind
@@ -100,18 +98,17 @@ class Playout(FrameProcessor):
         self._note = interruption_note
         self._buffer = PlayoutBuffer(sample_rate)
         self._ledger = Ledger(sample_rate)
+        self._answer = HeardAnswer(self._ledger, recorder, self.push_frame)
         self._heard = HeardPosition(sample_rate, delay_s)
         self._resampler: StreamResampler | None = None
         self._outstanding: deque[tuple[Int16Array, int]] = deque()
         self._draft: DraftStartFrame | None = None
         self._end: LLMFullResponseEndFrame | None = None
-        self._started = False
         self._is_away = False
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._wake = asyncio.Event()
         self._pacer: asyncio.Task[None] | None = None
-        self._turn = 0
         self._taken = 0
 
     @property
@@ -145,7 +142,7 @@ class Playout(FrameProcessor):
                     self._add(frame.speech)
             case LLMFullResponseStartFrame():
                 # An apology may follow an answer that is still being heard.
-                await self._at_rest.wait()
+                await self._rest()
                 await self._begin(frame)
             case LLMFullResponseEndFrame():
                 if not self._is_withdrawn:
@@ -163,7 +160,7 @@ class Playout(FrameProcessor):
             case EndFrame():
                 # A farewell is heard to its end; a draft nobody waits for is not.
                 if not self._is_held:
-                    await self._farewell()
+                    await self._rest(though_held=False)
                 await self.push_frame(frame, direction)
             case InputTransportMessageFrame():
                 self._on_report(frame.message)
@@ -187,13 +184,18 @@ class Playout(FrameProcessor):
         self._heard.rejoined()
         self._wake.set()
 
-    async def _farewell(self) -> None:
-        """Wait until what is being said has been heard, as long as it gets anywhere."""
+    async def _rest(self, *, though_held: bool = True) -> None:
+        """Wait until what is being said has been heard, as long as it gets anywhere.
+
+        Args:
+            though_held: Wait also while the agent is paused or the listener away.
+        """
         while not self._at_rest.is_set():
             before = self._taken
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._at_rest.wait(), _STUCK_S)
-            if self._taken == before:
+            is_held = self._buffer.is_paused or self._is_away
+            if self._taken == before and not (though_held and is_held):
                 return
 
     def _yield_or_go_on(self, kind: DecisionKind) -> None:
@@ -217,8 +219,7 @@ class Playout(FrameProcessor):
             self._recorder.packet_left(len(packet) / self._rate)
             if not self._outstanding and (self._buffer.is_paused or not self._buffer.pending):
                 self._recorder.speech_paused()
-            if self._turn == self._recorder.current.turn:
-                self._recorder.mark("first_audio")
+            self._answer.mark_first_audio()
             self._wake.set()
 
     @property
@@ -262,7 +263,7 @@ class Playout(FrameProcessor):
         self._at_rest.set()
 
     async def _release(self, start: LLMFullResponseStartFrame) -> None:
-        self._turn = self._recorder.current.turn
+        self._answer.begin()
         await self.push_frame(start)
         self._wake.set()
 
@@ -290,10 +291,10 @@ class Playout(FrameProcessor):
                 await self._finish(self._end)
 
     async def _send(self, packet: Int16Array, before: int) -> None:
-        if not self._started:
-            self._started = True
+        if not self._answer.is_speaking:
+            self._answer.is_speaking = True
             await self.push_frame(TTSStartedFrame())
-            await self._tell_floor()
+            await self._answer.tell_floor()
         self._outstanding.append((packet, self._buffer.position))
         frame = TTSAudioRawFrame(audio=packet.tobytes(), sample_rate=self._rate, num_channels=1)
         if words := self._ledger.sent_until(self._buffer.position):
@@ -312,21 +313,21 @@ class Playout(FrameProcessor):
             await self._tell_heard()
             if left <= 0:
                 # A client that stops reporting must not keep the conversation from going on.
-                await self._push_heard(self._ledger.heard_until(self._buffer.position))
+                await self._answer.heard_until(self._buffer.position)
                 break
             await asyncio.sleep(min(left + 0.001, _HEARD_STEP_S))
         if self._end is not end:
             return
         self._end = None
         # A response without speech, a tool call or a failure, is none to the listener.
-        if self._started:
+        if self._answer.is_speaking:
             await self._close_turn(interrupted=False)
         await self.push_frame(end)
         self._at_rest.set()
 
     async def _cut(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         await self._tell_heard()
-        was_speaking = self._started
+        was_speaking = self._answer.is_speaking
         tail = self._drop_speech()
         self._ledger.cut()
         self._heard.cut()
@@ -374,50 +375,12 @@ class Playout(FrameProcessor):
         self._buffer.close()
 
     async def _close_turn(self, *, interrupted: bool) -> None:
-        record = self._recorder.current
-        if self._turn == record.turn:
-            record.answered = without_cards(self._ledger.heard_text)
-            record.interrupted = interrupted
-            self._recorder.mark("answer_end")
-        await self._show(self._ledger.heard_text, final=True, interrupted=interrupted)
-        event: dict[str, object] = {"type": "turn", "turn": record.turn, "stages": record.stages()}
-        await self.push_frame(ClientEventFrame(event=event))
-        self._started = False
+        await self._answer.close(interrupted=interrupted)
         await self.push_frame(TTSStoppedFrame())
-        await self._tell_floor()
+        await self._answer.tell_floor()
 
     async def _tell_heard(self) -> None:
-        await self._push_heard(self._ledger.heard_until(self._heard.at(self._now())))
-
-    async def _push_heard(self, words: list[str]) -> None:
-        if not words:
-            return
-        await self.push_frame(HeardWordsFrame(text=" ".join(words)))
-        await self._tell_floor()
-        await self._show(self._ledger.heard_text, final=False, interrupted=False)
-
-    async def _tell_floor(self) -> None:
-        """Tell those who judge what is said over us."""
-        await self.push_frame(
-            AgentSpeechFrame(
-                is_speaking=self._started,
-                said=self._ledger.heard_text,
-                unsaid=self._ledger.unheard_text,
-            ),
-            FrameDirection.UPSTREAM,
-        )
-
-    async def _show(self, text: str, *, final: bool, interrupted: bool) -> None:
-        event: dict[str, object] = {
-            "type": "transcript",
-            "role": "assistant",
-            "text": text,
-            "final": final,
-            "turn": self._turn,
-        }
-        if interrupted:
-            event["interrupted"] = True
-        await self.push_frame(ClientEventFrame(event=event))
+        await self._answer.heard_until(self._heard.at(self._now()))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -75,6 +75,7 @@ class Synthesis(FrameProcessor):
         self._splitter = ClauseSplitter()
         self._generation = 0
         self._queue: asyncio.Queue[tuple[int, _Work]] = asyncio.Queue(_WAITING_CLAUSES)
+        self._abandoned = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failure: Failure | None = None
@@ -116,7 +117,7 @@ class Synthesis(FrameProcessor):
                 await self._say_alone(frame.text)
             case EndFrame():
                 # A farewell may still wait for its voice.
-                await self._queue.join()
+                await self._finish()
                 await self.push_frame(frame, direction)
             case _:
                 if isinstance(frame, InterruptionFrame):
@@ -127,6 +128,22 @@ class Synthesis(FrameProcessor):
                 elif isinstance(frame, FunctionCallsStartedFrame):
                     self._called_tool = True
                 await self.push_frame(frame, direction)
+
+    def abandon(self) -> None:
+        """Nobody listens any more: let the conversation end without what is still to be spoken."""
+        self._abandoned.set()
+
+    async def _finish(self) -> None:
+        """Wait until all has been spoken. A voice that hangs is not waited for once abandoned."""
+        waits = [
+            asyncio.ensure_future(self._queue.join()),
+            asyncio.ensure_future(self._abandoned.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     @property
     def _is_withdrawn(self) -> bool:

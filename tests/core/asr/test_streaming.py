@@ -117,8 +117,8 @@ def test_first_partial_and_updates_come_on_the_sample_clock():
     recogniser = StreamingMoonshine(ExactReader())
     recogniser.start(1, 500)
     ends = [hypothesis.end_sample - 500 for hypothesis in feed(recogniser, speech(6), 160)]
-    assert ends[:3] == [4800, 8000, 11_200]
-    assert set(np.diff(ends[2:])) == {6400}
+    assert ends[:4] == [3200, 5600, 8000, 11_200]
+    assert set(np.diff(ends[3:])) == {6400}
 
 
 def test_pre_roll_does_not_bring_the_first_partial_forward():
@@ -128,7 +128,7 @@ def test_pre_roll_does_not_bring_the_first_partial_forward():
     feed(recogniser, silence(0.36), 160, is_speech=False)
     assert reader.lengths == []
     first = feed(recogniser, speech(2), 160)[0]
-    assert first.end_sample == 5760 + 4800
+    assert first.end_sample == 5760 + 3200
 
 
 @pytest.mark.parametrize("count", [1, 10, 60, 300])
