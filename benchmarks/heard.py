@@ -48,7 +48,7 @@ from agent.turns.events import Decision, DecisionKind
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
 from benchmarks.machine import describe
-from benchmarks.overhead import InstantPosterior, InstantProsody, InstantRecogniser
+from benchmarks.instant import InstantPosterior, InstantProsody, InstantRecogniser
 from benchmarks.self_echo import ANSWERS
 
 RATE = 24_000
@@ -142,6 +142,7 @@ class Tally:
     exact: int = 0
     unplayed: int = 0
     told: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
         """As printed."""
@@ -279,7 +280,10 @@ class Call:
         said = " ".join(m["content"] for m in messages[last:] if m["role"] == "assistant").split()
         is_prefix = said == words[: len(said)]
         tally.cuts += 1
-        tally.within_one += is_prefix and abs(len(said) - heard) <= 1
+        is_near = is_prefix and abs(len(said) - heard) <= 1
+        if not is_near:
+            tally.notes.append(f"{len(said)} words kept, {heard} heard: ... {' '.join(said[-3:])}")
+        tally.within_one += is_near
         tally.exact += is_prefix and len(said) == heard
         tally.unplayed += not is_prefix or len(said) > begun
         tally.told += begun == 0 or any(m["content"] == INTERRUPTED_NOTE for m in messages[last:])
@@ -311,7 +315,7 @@ def cut_often(cuts: int, seed: int, voice: Voice) -> dict[str, Any]:
             loop.close()
             number += 1
             print(name, tally.report(), file=sys.stderr)
-        found[name] = tally.report()
+        found[name] = tally.report() | {"wrong": tally.notes}
     return found
 
 
