@@ -47,8 +47,8 @@ from agent.tts.student import StudentVoice
 from agent.turns.events import Decision, DecisionKind
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
-from benchmarks.machine import describe
 from benchmarks.instant import InstantPosterior, InstantProsody, InstantRecogniser
+from benchmarks.machine import describe
 from benchmarks.self_echo import ANSWERS
 
 RATE = 24_000

@@ -142,14 +142,14 @@ class _Gate:
     def __init__(self, recogniser: StreamingMoonshine) -> None:
         self._recogniser = recogniser
         self._ring = PreRoll(PRE_ROLL)
-        readings = READINGS[Profile.SHORT]
-        self._least = readings.gate
-        self._noticed = Endpointer(readings.prefetch, SAMPLE_RATE, HOP)
-        self._confirmed = Endpointer(readings.confirmation, SAMPLE_RATE, HOP)
+        self._readings = READINGS[Profile.SHORT]
+        self._noticed = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
+        self._confirmed = Endpointer(self._readings.confirmation, SAMPLE_RATE, HOP)
         self._is_open = False
         self._is_confirmed = False
         self._opened_at = 0
         self._is_pausing = True
+        self._is_settled = False
         self._was_speech = False
         self._utterance = 0
 
@@ -167,15 +167,18 @@ class _Gate:
                 self._open()
             return
         is_speech = self._is_speech
-        partial = self._recogniser.push(pcm, is_speech)
+        is_quiet = probability < self._readings.prefetch.off_probability
+        partial = self._recogniser.push(pcm, is_speech and not is_quiet)
         if partial:
             yield partial
-        if probability >= self._least:
+        if probability >= self._readings.gate:
             self._is_pausing = False
         elif not self._is_pausing:
-            self._is_pausing = True
+            self._is_pausing = self._is_settled = True
             yield self._recogniser.settle()
-        if self._was_speech and not is_speech:
+        elif not is_quiet:
+            self._is_settled = False
+        if self._was_speech and not is_speech and not self._is_settled:
             yield self._recogniser.settle()
         self._was_speech = is_speech
         self._is_confirmed |= self._confirmed.is_speech

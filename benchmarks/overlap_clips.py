@@ -117,7 +117,7 @@ def clips_of(folder: Path, name: str, orders: int, ears: Ears) -> list[Clip]:
         *interruptions,
         *_backchannels(chosen, count // 2, ears),
         *_noises(chosen, count // 4),
-        *_echoes(chosen, count // 4),
+        *_echoes(chosen, count // 4, ears),
     ]
 
 
@@ -179,7 +179,7 @@ def _noises(chosen: Set, count: int) -> Iterator[Clip]:
         yield Clip(f"{name}/{snr:g} dB", "noise", at, _noisy(pcm, snr, name), _talk(chosen))
 
 
-def _echoes(chosen: Set, count: int) -> Iterator[Clip]:
+def _echoes(chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
     """The agent's own words, faint, as a poor canceller leaves them."""
     words = spoken("student", chosen.answer + ".")
     for number in range(count):
@@ -187,10 +187,10 @@ def _echoes(chosen: Set, count: int) -> Iterator[Clip]:
         begin = (number * samples(0.37)) % max(1, len(words) - samples(CLIP_S))
         far = words[begin : begin + samples(CLIP_S)]
         faint = (far * 10 ** (level_db / 20)).astype(np.int16)
-        yield Clip(
-            f"echo/{number}/{level_db:g} dB", "echo", 0,
-            _noisy(faint, 20.0, str(number)), _talk(chosen), far,
-        )  # fmt: skip
+        heard = _noisy(faint, 20.0, str(number))
+        onset = ears.first_speech(heard) or 0
+        name = f"echo/{number}/{level_db:g} dB"
+        yield Clip(name, "echo", onset, heard, _talk(chosen), far)
 
 
 def _noisy(pcm: Int16Array, snr_db: float, name: str) -> Int16Array:
