@@ -25,9 +25,9 @@ from agent.audio.chunk import Float32Array, Int16Array, samples, to_float
 class StreamingSettings:
     """How often to read, and how much."""
 
-    first_partials_s: tuple[float, ...] = (0.3, 0.5, 0.7)
-    """Speech before each of the first readings. They tell a nod over the agent from an order, and
-    being short cost little; earlier ones are guesses at half a word (`benchmarks/overlap.py`)."""
+    first_partials_s: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7)
+    """Speech before each of the first readings, of 45 ms of a core each. They tell a nod over the
+    agent from an order (`benchmarks/overlap.py`); more of them tell it no sooner."""
 
     partial_every_s: float = 0.4
     """Speech between the readings that follow. Each costs the processor 0.02 (tiny) to 0.03 (base)
@@ -79,8 +79,8 @@ class StreamingMoonshine:
     """A `Recogniser` for one conversation, over weights that are shared.
 
     Results depend on the audio and on which of it is called speech, never on how it was chunked, as
-    long as chunks are shorter than `partial_every_s`. One that is longer is a backlog: of the
-    readings due in it the newest is made, and those without which the window would not move.
+    long as chunks are shorter than the time between readings. One that is longer is a backlog: of
+    the readings due in it the newest is made, and those without which the window would not move.
     """
 
     def __init__(self, model: Transcriber, settings: StreamingSettings | None = None) -> None:

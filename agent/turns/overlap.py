@@ -103,21 +103,21 @@ class OverlapWords:
 
 @dataclass(frozen=True, slots=True)
 class OverlapSettings:
-    """How much evidence each verdict needs. Tuned by `benchmarks/overlap.py` on its even clips."""
+    """How much evidence each verdict needs. Tuned on the first set of `benchmarks/overlap.py`."""
 
     verdict_s: float = 0.7
     """From the confirmed onset to the last moment for a verdict."""
 
-    floor_s: float = 0.6
+    floor_s: float = 0.7
     """Speech as long as this, louder than our echo and not read yet, takes the floor."""
 
     word_s: float = 0.4
     """Likewise with a word that is no backchannel."""
 
-    unsure_s: float = 0.55
+    unsure_s: float = 0.45
     """Likewise with words the recogniser doubts."""
 
-    beginning_s: float = 0.75
+    beginning_s: float = 0.85
     """Likewise with what may still become a backchannel: "I", "of"."""
 
     content_words: int = 2
@@ -144,7 +144,7 @@ class OverlapSettings:
     speech_probability: float = 0.5
     """A hop at or above this counts as speech."""
 
-    steady: float = 0.8
+    steady: float = 0.75
     """Mean posterior since the onset of speech that takes the floor by going on. What a canceller
     leaves of our own voice, and music, come in tatters; a person near the microphone does not."""
 

@@ -73,7 +73,7 @@ def feed(recogniser, pcm, chunk, is_speech=True):
     return given
 
 
-@pytest.mark.parametrize("chunk", [17, 512, 4801])
+@pytest.mark.parametrize("chunk", [17, 512, 2399])
 def test_results_do_not_depend_on_the_chunking(chunk):
     def run(chunk):
         reader = ExactReader()
