@@ -1,8 +1,9 @@
 """The parts of a conversation that were chosen by name, and those brought along as objects."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipecat.processors.frame_processor import FrameProcessor
@@ -11,8 +12,9 @@ from pydantic import SecretStr
 from agent.asr.hypothesis import Recogniser
 from agent.choices import Choice, imported, parse, split_endpoint
 from agent.session import Models
-from agent.settings import Settings
+from agent.settings import ModelSettings, Settings
 from agent.tts.speech import Voice
+from agent.tts.tier import open_voice
 from agent.turns.events import TurnPolicy
 
 _TIERS = {"kokoro": "auto", "kokoro-full": "full", "kokoro-student": "student"}
@@ -35,12 +37,11 @@ class Parts:
     policy: Callable[[], TurnPolicy] | None = None
 
     def put_into(self, models: Models) -> Models:
-        """Return the models with these parts in their places."""
+        """Return the models with these parts in their places; the voice is there already."""
         return replace(
             models,
             recogniser=self.recogniser or models.recogniser,
             language=self.language or models.language,
-            voice=self.voice or models.voice,
             policy=self.policy or models.policy,
         )
 
@@ -62,6 +63,22 @@ def resolved(settings: Settings, parts: Parts | None = None) -> tuple[Settings, 
     if settings.turns.policy and parts.policy is None:
         parts = replace(parts, policy=imported(settings.turns.policy))
     return settings, parts
+
+
+def named_voice(name: str, paths: Mapping[str, Path] | None = None) -> Voice:
+    """Open a voice by any name that `models.tts` takes.
+
+    Args:
+        name: Such as ``kokoro:af_heart``.
+        paths: Directories to use instead of the cache, by model name.
+
+    Raises:
+        SettingsError: The name stands for nothing.
+        MissingModelError: Its weights are not here.
+    """
+    settings, parts = resolved(Settings(models=ModelSettings(tts=name, paths=paths or {})))
+    tts = settings.tts
+    return parts.voice or open_voice(tts.tier, tts.voice, settings.models.paths)
 
 
 def backups(settings: Settings) -> Sequence[Choice]:

@@ -30,13 +30,14 @@ from agent.llm.weights import find
 from agent.llm.window import ConversationWindow
 from agent.models.catalog import CATALOG
 from agent.models.store import is_present, locate
-from agent.parts import Parts, resolved
+from agent.parts import Parts, named_voice, resolved
 from agent.parts import backups as backup_models
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
 from agent.settings import AsrSettings, Settings, TurnSettings
 from agent.tts.spare import spare
 from agent.tts.speech import Voice
+from agent.tts.standby import StandbyVoice
 from agent.tts.tier import open_voice
 from agent.turns.hotwords import HotwordSettings
 from agent.turns.overlap import OverlapSettings
@@ -161,10 +162,10 @@ class Runtimes:
             return lesser, Moonshine(self._path(lesser))
 
     def _voice(self) -> Voice:
-        if self._parts.voice:
-            return self._parts.voice
-        tts = self._settings.tts
-        return open_voice(tts.tier, tts.voice, self._settings.models.paths)
+        tts, models = self._settings.tts, self._settings.models
+        voice = self._parts.voice or open_voice(tts.tier, tts.voice, models.paths)
+        others = [named_voice(name, models.paths) for name in models.tts_standby]
+        return StandbyVoice([voice, *others]) if others else voice
 
     async def _endpoint(self) -> Endpoint:
         if self._parts.language:

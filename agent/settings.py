@@ -375,6 +375,8 @@ class ModelSettings(_Section):
     late or fails. Unset: the section llm."""
     tts: Annotated[str, AfterValidator(model_named("tts"))] | None = None
     """Such as kokoro:af_heart. Unset: the section tts."""
+    tts_standby: tuple[Annotated[str, AfterValidator(model_named("tts"))], ...] = ()
+    """Voices that speak when the first one fails, in order."""
     paths: Mapping[str, Path] = Field(default_factory=dict)
     """Directories to use instead of the cache, by model name."""
 

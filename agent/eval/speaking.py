@@ -10,11 +10,9 @@ import numpy as np
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.resample import resample
 from agent.eval.scenario import CallerPart, Line
-from agent.parts import resolved
+from agent.parts import named_voice
 from agent.replay import read
-from agent.settings import ModelSettings, Settings
 from agent.tts.speech import Voice
-from agent.tts.tier import open_voice
 
 AUDIBLE = 300
 """Absolute sample value that counts as sound: 40 dB below full scale."""
@@ -33,18 +31,6 @@ class Spoken:
 
     pcm: Int16Array
     text: str
-
-
-@lru_cache(maxsize=4)
-def voice_named(name: str) -> Voice:
-    """Open a voice by any name that `models.tts` takes.
-
-    Raises:
-        SettingsError: The name stands for nothing.
-        MissingModelError: Its weights are not here.
-    """
-    settings, parts = resolved(Settings(models=ModelSettings(tts=name)))
-    return parts.voice or open_voice(settings.tts.tier, settings.tts.voice)
 
 
 def speaker(caller: CallerPart) -> Callable[[Line], Spoken]:
@@ -100,10 +86,15 @@ def _said(text: str, voice: str) -> Spoken:
 
 @lru_cache(maxsize=512)
 def _utter(voice: str, text: str) -> Int16Array:
-    speaking = voice_named(voice)
+    speaking = _voice(voice)
     stretches = [speech.pcm for speech in speaking.speak(text)]
     pcm = np.concatenate(stretches or [np.zeros(0, np.int16)])
     return _trimmed(resample(pcm, speaking.sample_rate, SAMPLE_RATE))
+
+
+@lru_cache(maxsize=4)
+def _voice(name: str) -> Voice:
+    return named_voice(name)
 
 
 def _name(sign: str) -> str:

@@ -117,7 +117,9 @@ def test_commands_exist(kind, text, page):
 def test_commands_in_running_text_exist():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        for command in re.findall(r"`((?:\.venv/bin/)?duplex [^`\n]+|python -m [^`\n]+)`", text):
+        inline = re.findall(r"`((?:\.venv/bin/)?duplex [^`\n]+|python -m [^`\n]+)`", text)
+        indented = re.findall(r"^ {4}((?:duplex|python -m) .+)$", text, re.M)
+        for command in [*inline, *indented]:
             if not re.search(r"[…|<]|\.\.\.", command):
                 check(shlex.split(command.split(" # ")[0]))
 
