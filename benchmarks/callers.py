@@ -82,6 +82,13 @@ class Server:
         found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.get("/metrics"), re.M)
         return sum(map(float, found))
 
+    def packets(self) -> dict[str, float]:
+        """Packets sent so far, by the server's own count: all, and those at most 20 ms late."""
+        text = self.get("/metrics")
+        found = re.findall(r'^duplex_frame_lateness_seconds_bucket{le="(.*)"} (\S+)$', text, re.M)
+        upto = {bound: float(count) for bound, count in found}
+        return {"all": upto["+Inf"], "in_time": upto["0.02"]}
+
     def stop(self) -> int:
         """Tell it to stop; gives its exit code."""
         self._process.terminate()

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import websockets
 
-from benchmarks.callers import INSTANT, RATE, ROOT, calls, quantile, serving, turns
+from benchmarks.callers import INSTANT, RATE, ROOT, Server, calls, quantile, serving, turns
 from benchmarks.machine import describe
 
 _FRAME = 10 << 20
@@ -108,10 +108,12 @@ async def _call(url: str, track: Any) -> dict[str, Any]:
     }
 
 
-async def measure(url: str, per_s: int, lasting_s: float) -> dict[str, Any]:
+async def measure(server: Server, per_s: int, lasting_s: float) -> dict[str, Any]:
     """A call in peace, and a call under attack."""
+    url = server.url
     track = np.tile(turns(), max(1, round(lasting_s * RATE / len(turns()))))
     calm = await _call(url, track)
+    before = server.packets()
     call = asyncio.create_task(_call(url, track))
     await asyncio.sleep(1.0)
     attacker = await asyncio.create_subprocess_exec(
@@ -123,6 +125,11 @@ async def measure(url: str, per_s: int, lasting_s: float) -> dict[str, Any]:
     )
     under_attack = await call
     told, _ = await attacker.communicate()
+    # Connections are scarce until the buckets are full again.
+    await asyncio.sleep(3.0)
+    after = server.packets()
+    sent, in_time = (after[name] - before[name] for name in ("all", "in_time"))
+    under_attack["in_time_by_the_server"] = round(in_time / sent, 4) if sent else None
     return {"calm": calm, "under_attack": under_attack, "attack": json.loads(told)}
 
 
@@ -139,7 +146,7 @@ def main() -> None:
         return
     environ = {"DUPLEX_AGENT__GREETING": "", "DUPLEX_SERVER__MAX_SESSIONS": "8"}
     with serving(INSTANT, **environ) as server:
-        result = asyncio.run(measure(server.url, options.connects_per_s, options.lasting_s))
+        result = asyncio.run(measure(server, options.connects_per_s, options.lasting_s))
     print(json.dumps({"benchmark": "flood", **result, **describe()}))
 
 

@@ -117,7 +117,9 @@ async def serve(port: int, answer_s: float) -> None:
     settings = load()
     set_up_logging(verbose=False, form=settings.logs.format)
     server = settings.server.model_copy(update={"port": port})
-    settings = settings.model_copy(update={"server": server})
+    # `InstantLanguage` has no gate that would hold a draft.
+    turns = settings.turns.model_copy(update={"speculate": False})
+    settings = settings.model_copy(update={"server": server, "turns": turns})
     sessions = Sessions(settings, instant_models(settings, answer_s), is_offline=True)
     await serve_sessions(sessions, listen(settings.server))
 
