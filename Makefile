@@ -90,5 +90,21 @@ test-parakeet: .venv-parakeet/tested ## NeMo and a real Triton, on tiny checkpoi
 check-extras: ## every extra alone in an environment of its own, and `pip check` in it
 	PYTHON="$(PYTHON)" TORCH="$(TORCH)" sh tools/check-extras.sh
 
+# What takes too long for every change. Each prints JSON; none asserts.
+.PHONY: nightly platforms
+nightly: .venv/dev models ## leaks, flood, capacity, 10^5 cases a parser, and 30 minutes of mixed load
+	$(BIN)/python -m benchmarks.leaks
+	$(BIN)/python -m benchmarks.flood
+	$(BIN)/python -m benchmarks.capacity
+	$(BIN)/python -m benchmarks.capacity --models real
+	DUPLEX_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/core/server/test_hostile.py
+	$(BIN)/python -m pytest -q -m slow tests/scenarios tests/core
+	$(BIN)/python -m benchmarks.soak --minutes 30
+
+platforms: ## whether every default dependency has a wheel wherever Duplex is to run
+	$(PYTHON) -m venv build/platforms
+	build/platforms/bin/python -m pip install -q uv
+	build/platforms/bin/python tools/platforms.py
+
 clean: ## remove what set-up made here; weights stay in the cache
 	rm -rf .venv .venv-parakeet build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -66,6 +66,9 @@ class HeardPosition:
         else:
             while self._sent and self._sent[0][0] + self.delay_s <= now_s:
                 self._passed = max(self._passed, self._sent.popleft()[1])
+            # A client that never reports must not let these grow for hours.
+            while self._wire_to_position and self._wire_to_position[0][1] <= self._passed:
+                self._wire_to_position.popleft()
         return self._passed
 
     def settled_at(self) -> float:

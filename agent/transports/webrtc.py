@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import SessionDescription, candidate_from_sdp
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
 from agent.transports.webrtc_call import FILL_AFTER_S, WebRTCTransport, install_receiver
@@ -31,6 +31,8 @@ _CONNECT_WITHIN_S = 10
 """An offer whose connection never comes holds a place so long."""
 
 _MALFORMED = (
+    # Of a generator that found nothing; inside a coroutine it would become a RuntimeError.
+    StopIteration,
     ValueError,
     LookupError,
     AttributeError,
@@ -184,6 +186,8 @@ def _checked(offer: dict[str, Any]) -> str:
         raise ValueError('an offer is {"type": "offer", "sdp": "..."}')
     if len(sdp) > _MAX_SDP:
         raise ValueError(f"an offer has at most {_MAX_SDP} characters")
+    # Read here once, where everything the parser raises is known.
+    SessionDescription.parse(sdp)
     return sdp
 
 

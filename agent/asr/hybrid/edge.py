@@ -59,7 +59,8 @@ class _Job:
 class EdgeWorker:
     """Feeds one `Recogniser`, one utterance after the other.
 
-    When the thread falls behind, audio waits here (32 KB a second) and is recognised in one step.
+    When the thread falls behind, audio waits here (32 KB a second) and is recognised in one step. A
+    step that hangs is given up after 6 s, so no more than that and one step's length ever waits.
     """
 
     def __init__(

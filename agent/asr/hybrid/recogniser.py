@@ -72,6 +72,7 @@ class HybridRecogniser:
             self._edge = EdgeWorker(sides.edge, executor, self._on_edge, tells)
         self._client = self._cloud.new_client() if self._cloud else None
         self._tell = tell
+        # A few a second, taken at once: its bound is the recogniser's own pace.
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._audio: dict[int, UtteranceAudio] = {}
         self._current = 0

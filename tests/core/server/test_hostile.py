@@ -1,0 +1,135 @@
+"""Anything may come from outside; nothing of it may raise what is not expected.
+
+DUPLEX_EXAMPLES=100000 for the long form, as `make nightly` does.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import HTTPConnection
+
+from agent.observe.record import TurnRecorder
+from agent.processors.client import ClientControl
+from agent.processors.listening import Listening
+from agent.server.admission import Admission, RefusedError
+from agent.settings import ServerSettings
+from agent.transports.stream import StreamSerializer
+from tests.scenarios.fakes import LoudnessPosterior
+
+EXAMPLES = int(os.environ.get("DUPLEX_EXAMPLES", "200"))
+many = settings(max_examples=EXAMPLES, deadline=None)
+
+KEYS = st.text(max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+MESSAGES = JSON | st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "mute", "played", "interrupt", "push_to_talk", "end"])},
+    optional={"text": JSON, "muted": JSON, "samples": JSON, "cleared": JSON, "down": JSON},
+)
+HEADERS = st.sampled_from(
+    ["host", "origin", "authorization", "sec-websocket-protocol", "x-forwarded-for", "cookie"]
+)
+
+
+@many
+@given(st.binary(max_size=300) | st.text(max_size=300) | MESSAGES.map(json.dumps))
+def test_the_stream_survives_every_message(message):
+    serializer = StreamSerializer(16_000)
+    frame = asyncio.run(serializer.deserialize(message))
+    assert frame is None or frame.name
+
+
+LATIN = st.text(st.characters(max_codepoint=255), max_size=60)
+
+
+@many
+@given(st.lists(st.tuples(HEADERS, LATIN), max_size=5), LATIN, st.booleans())
+def test_admission_lets_in_or_refuses_and_nothing_else(headers, query, guarded):
+    gate = Admission(ServerSettings(keys="a-key-of-some-length" if guarded else None))
+    connection = HTTPConnection(
+        {
+            "type": "websocket",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
+            "query_string": query.encode("latin-1"),
+            "client": ("192.0.2.1", 5),
+            "path": "/",
+        }
+    )
+    try:
+        place = gate.enter(connection)
+    except RefusedError as refusal:
+        assert refusal.status in (401, 403, 429, 503)
+    else:
+        place.release()
+        assert not guarded or b"a-key-of-some-length" in str(headers).encode("latin-1", "ignore")
+
+
+SDP = """v=0
+o=- 1 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+c=IN IP4 0.0.0.0
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuvwx
+a=fingerprint:sha-256 AA:BB
+a=setup:actpass
+a=mid:0
+a=sendrecv
+a=rtcp-mux
+a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host
+""".replace("\n", "\r\n")
+
+
+@many
+@given(st.lists(st.tuples(st.integers(0, len(SDP)), st.integers(0, 9), LATIN), max_size=4))
+def test_an_offers_description_is_read_or_malformed(changes):
+    from aiortc.sdp import SessionDescription
+
+    from agent.transports.webrtc import _MALFORMED
+
+    sdp = SDP
+    for at, dropped, put in changes:
+        sdp = sdp[:at] + put + sdp[at + dropped :]
+    with contextlib.suppress(*_MALFORMED):
+        SessionDescription.parse(sdp)
+
+
+@many
+@given(JSON)
+def test_a_candidate_is_read_or_malformed(item):
+    from agent.transports.webrtc import _MALFORMED, _candidate
+
+    with contextlib.suppress(*_MALFORMED):
+        _candidate(item)
+
+
+class Control(ClientControl):
+    """Acts on messages, outside a pipeline."""
+
+    async def push_frame(self, frame, direction=None):
+        assert frame is not None
+
+    async def broadcast_interruption(self):
+        pass
+
+
+@many
+@given(MESSAGES.filter(lambda message: isinstance(message, dict)))
+def test_the_data_channel_survives_every_message(message):
+    async def act():
+        recorder = TurnRecorder()
+        listening = Listening(LoudnessPosterior(), recorder)
+        await Control(listening, recorder)._on_message(message)
+
+    asyncio.run(act())
