@@ -12,6 +12,8 @@ the service's own. To be run quiet. Prints one JSON line:
 * ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it.
 * ``overload``: arrivals at three times what the engine can do; latency of those let in, against the
   same engine unloaded, and how fast the others hear that they are not.
+* ``drain``: from SIGTERM, or from a file that appears, to ``/readyz`` saying 503, during a request;
+  and whether that request was answered.
 """
 
 import argparse
@@ -24,11 +26,13 @@ import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,6 +87,7 @@ async def measure(requests: int, seconds: float) -> dict[str, Any]:
         },
         "batching": await batching(seconds),
         "overload": await overload(seconds),
+        "drain": {sign: drain(sign) for sign in ("signal", "file")},
     }
 
 
@@ -150,6 +155,37 @@ def lone_over_websocket(requests: int, *options: str) -> dict[str, float]:
         while httpx.get(f"http://{host}/readyz").status_code != 200:
             time.sleep(0.05)
         return asyncio.run(work(host, processes))
+
+
+def drain(sign: str, rounds: int = 5) -> dict[str, float]:
+    """Tell a busy server to go, and ask whether it is ready until it is not."""
+    data = io.BytesIO()
+    soundfile.write(data, noise(0), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    form = {"files": {"file": ("a.wav", data.getvalue())}, "data": {"model": "fake"}}
+    took, answered = [], 0
+    for _ in range(rounds):
+        with contextlib.ExitStack() as stack:
+            notice = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "going"
+            options = ("--no-guards", "--set", "fixed_s=1.0", "--drain-on", str(notice))
+            host, processes = stack.enter_context(front(*options))
+            it = stack.enter_context(httpx.Client(base_url=f"http://{host}", timeout=60))
+            while it.get("/readyz").status_code != 200:
+                time.sleep(0.05)
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            url = f"http://{host}/v1/audio/transcriptions"
+            asked = pool.submit(httpx.post, url, timeout=60, **form)
+            while 'parakeet_queue_seconds_count{priority="file"} 1' not in it.get("/metrics").text:
+                time.sleep(0.01)
+            started_s = time.perf_counter()
+            if sign == "signal":
+                os.kill(processes()[0], signal.SIGTERM)
+            else:
+                notice.touch()
+            while it.get("/readyz").status_code != 503:
+                pass
+            took.append(time.perf_counter() - started_s)
+            answered += asked.result().is_success
+    return milliseconds(took) | {"answered": answered}
 
 
 @contextlib.contextmanager

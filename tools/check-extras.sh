@@ -11,10 +11,14 @@ for extra in ${EXTRAS:-$extras}; do
     place=build/extras/$extra
     rm -rf "$place"
     "$python" -m venv "$place"
+    pins=constraints.txt
+    case $extra in
+        parakeet) pins=constraints-parakeet.txt ;;
+    esac
     case $extra in
         parakeet | kokoro-torch) "$place/bin/python" -m pip install -q "${TORCH:-torch==2.13.0}" ;;
     esac
-    "$place/bin/python" -m pip install -q ".[$extra]"
+    "$place/bin/python" -m pip install -q --no-compile -c "$pins" ".[$extra]"
     printf '%s: ' "$extra"
     "$place/bin/python" -m pip check
     rm -rf "$place"
