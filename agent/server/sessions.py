@@ -17,6 +17,7 @@ from agent.agent import Agent
 from agent.dump import Dump
 from agent.llm.prompt import system_prompt
 from agent.observe.metrics import Metrics
+from agent.observe.recognition import RecognitionCollector
 from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
 from agent.server.company import HoldMusic
@@ -68,6 +69,8 @@ class Sessions:
             tasks=lambda: len(asyncio.all_tasks()),
             depths={name: functools.partial(self._deepest, name) for name in QUEUES},
         )
+        if models.cloud is not None:
+            self.metrics.registry.register(RecognitionCollector(models.cloud))
 
     @property
     def active(self) -> int:
