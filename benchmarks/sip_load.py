@@ -3,20 +3,26 @@
     python -m benchmarks.sip_load [--calls 20] [--seconds 10]
 
 Real signalling, real RTP, the whole pipeline with models that cost nothing: what is measured is the
-framework. Every caller hears an answer for the whole of the call and speaks himself. Run it on a
-quiet machine. Prints one JSON line; asserts nothing. Needs Debian's sip-tester.
+framework. Every caller hears an answer for the whole of the call and speaks himself. Beside it runs
+a process that does nothing but wake up every 20 ms: what it sleeps too long is the machine's, not
+ours, and on a quiet one it is nothing. Prints one JSON line; asserts nothing. Needs Debian's
+sip-tester.
 """
 
 import argparse
 import asyncio
 import json
+import subprocess
+import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 
 from agent.server.telephone import telephone
-from agent.transports.pacing import Lateness
+from agent.transports.pacing import PACKET_S, Lateness, PacedQueue
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.g711 import PCMU
 from benchmarks.machine import describe
@@ -27,6 +33,23 @@ from tests.sip.peers import sipp
 _CALLS_PER_S = 10
 
 
+async def _idle() -> None:
+    """Wake up every 20 ms until standard input ends; print how late that was."""
+    queue = PacedQueue(8_000)
+    threading.Thread(target=lambda: (sys.stdin.read(), queue.close()), daemon=True).start()
+    async for _ in queue.packets():
+        pass
+    print(json.dumps(_late("idle", queue.lateness)))
+
+
+def _late(name: str, lateness: Lateness) -> dict[str, int]:
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {
+        f"{name}_{key}_ms": round(1000 * lateness.percentile_s(share))
+        for key, share in shares.items()
+    }
+
+
 async def measure(calls: int, seconds: float) -> dict[str, object]:
     """Let sipp place `calls` calls, each of `seconds`, and add up what their lines say."""
     answer = " ".join(["word"] * round(seconds / 0.2))
@@ -34,6 +57,11 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
     household = sessions(answer, greeting=answer, sip=sip, server={"max_sessions": calls})
     lateness, received, lost = Lateness(), 0, 0
     taken: list[SipCall] = []
+    idle = subprocess.Popen(  # noqa: ASYNC220 - before anything is measured
+        [sys.executable, "-m", "benchmarks.sip_load", "--idle"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     async with telephone(household) as server:
         assert server is not None
         with tempfile.TemporaryDirectory() as name:
@@ -46,10 +74,13 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
             rate = ["-m", str(calls), "-l", str(calls), "-r", str(_CALLS_PER_S)]
             run = sipp(text, server.address[1], directory, *rate)
             media = set()
+            worked_s = time.process_time()
             while run.process.poll() is None:
                 taken += [call for call in server.calls if call not in taken]
                 media |= {call.media for call in taken if call.media}
                 await asyncio.sleep(0.1)
+            worked_s = time.process_time() - worked_s
+        beside, _ = idle.communicate(timeout=30)
         for session in media:
             lateness.merge(session.out.lateness)
             received += session.received.received
@@ -59,9 +90,10 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
         "calls": len(taken),
         "failed": run.process.returncode,
         "packets_sent": lateness.packets,
-        "late_p50_ms": round(1000 * lateness.percentile_s(0.5)),
-        "late_p95_ms": round(1000 * lateness.percentile_s(0.95)),
-        "late_p99_ms": round(1000 * lateness.percentile_s(0.99)),
+        **_late("late", lateness),
+        **json.loads(beside),
+        # What a busy machine does not change: the share of a core that a call takes.
+        "core_per_call": round(worked_s / (lateness.packets * PACKET_S), 4),
         "packets_received": received,
         "packets_lost": lost,
     }
@@ -72,7 +104,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--idle", action="store_true", help="only wake up, beside a measurement")
     options = parser.parse_args()
+    if options.idle:
+        asyncio.run(_idle())
+        return
     figures = asyncio.run(measure(options.calls, options.seconds))
     print(json.dumps({"benchmark": "sip_load", **figures, **describe()}))
 
