@@ -225,6 +225,11 @@ class VoiceSession:
         self._recognition.is_private = value
 
     @property
+    def is_asking(self) -> bool:
+        """Whether a flow or a tool waits for an answer, with a patience of its own."""
+        return self._dialogue.is_listening
+
+    @property
     def worker(self) -> PipelineWorker:
         """Pipecat's worker, for those who push frames of their own."""
         return self._worker

@@ -93,6 +93,11 @@ class Dialogue(FrameProcessor):
         """Who talks now."""
         return self._agent
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether a step or a tool waits for the caller's next turn."""
+        return self._answer is not None
+
     def begin(self) -> None:
         """Start the agent's flow, if it has one."""
         if self._agent.flow:

@@ -70,10 +70,9 @@ class CallWatch(BaseObserver):
             await asyncio.sleep(_TICK_S)
             if self._keys and self._now() - self._pressed_s >= _KEYS_SETTLE_S:
                 await self._tell_keys()
-            if self._call.is_waiting:
-                # On hold nobody is expected to speak.
+            if self._call.is_waiting or self._call.is_entering or self._session.is_asking:
+                # On hold nobody is expected to speak; and a question has a patience of its own.
                 self._ladder.key(self._now())
-                continue
             step = self._ladder.tick(self._now())
             if step is None:
                 continue

@@ -4,8 +4,10 @@ import asyncio
 
 import numpy as np
 
+from agent.agent import Agent
 from agent.audio.chunk import Int16Array
 from agent.eval.scripted import unused_executor
+from agent.flow import End, Flow
 from agent.server.sessions import Sessions
 from agent.session import Models
 from agent.settings import Settings
@@ -28,17 +30,26 @@ RATE = 8_000
 GREETING = "Hello and welcome."
 
 
-def held(heard: Int16Array, *, keys=(), direction=Direction.INBOUND, lines=(), acts=(), **phone):
+def held(
+    heard: Int16Array,
+    *,
+    keys=(),
+    direction=Direction.INBOUND,
+    lines=(),
+    acts=(),
+    agent=None,
+    **phone,
+):
     """A call in which the other party sounds like `heard`; who said what until it ended."""
     loop = VirtualLoop()
     try:
         with loop.virtual():
-            return loop.run_until_complete(_held(heard, keys, direction, lines, acts, phone))
+            return loop.run_until_complete(_held(heard, keys, direction, lines, acts, agent, phone))
     finally:
         loop.close()
 
 
-async def _held(heard, keys, direction, lines, acts, phone):
+async def _held(heard, keys, direction, lines, acts, agent, phone):
     loop = asyncio.get_running_loop()
     side = TwilioSide()
     telephone = Telephone(side, network_s=0.0)
@@ -61,7 +72,7 @@ async def _held(heard, keys, direction, lines, acts, phone):
         executor=unused_executor,
     )
     settings = Settings.model_validate({"agent": {"greeting": GREETING}, "phone": phone})
-    sessions = Sessions(settings, models, is_offline=True)
+    sessions = Sessions(settings, models, is_offline=True, agent=agent)
     connected = asyncio.Event()
 
     async def on_connected(*_):
@@ -191,3 +202,25 @@ def test_who_is_on_hold_hears_music_and_is_not_asked_whether_they_are_there():
     seconds = [np.abs(track[i : i + RATE]).max() for i in range(0, 18 * RATE, RATE)]
     assert all(level > 500 for level in seconds[4:11]), "silence on hold"
     assert max(seconds[4:11]) < 9000 and max(seconds[16:18]) < 100
+
+
+def test_who_enters_a_number_slowly_is_not_asked_whether_they_are_there():
+    entered = []
+
+    def agent():
+        flow: Flow[dict] = Flow()
+
+        @flow.step
+        async def card(talk):
+            entered.append(await talk.collect_digits("Your card?", 8, patience_s=12))
+            return End("Thank you.")
+
+        return Agent(flow=flow)
+
+    keys = [(8.0 + 3 * i, key) for i, key in enumerate("42424242")]
+    ladder = {"ask_after_s": 4, "asks": 2}
+
+    said, asked, _, _ = held(silence(1), keys=keys, agent=agent, ladder=ladder)
+
+    assert entered == ["42424242"]
+    assert said == ["Your card?", "Thank you."] and asked == []

@@ -191,6 +191,11 @@ class Call:
         """Whether either side has put the other on hold."""
         return self.state is CallState.HELD or self.is_held_by_peer
 
+    @property
+    def is_entering(self) -> bool:
+        """Whether keys are waited for."""
+        return self._entry is not None
+
     def bind(
         self,
         *,
