@@ -2,6 +2,7 @@
 
 A dump is a folder: `about.json`, `caller.wav` as it arrived, `arrivals.jsonl` with the time of each
 packet and of what the client reported, `evidence.jsonl` with all the policy was told and decided.
+While a secret is asked for, silence is kept and no evidence.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from agent.audio.chunk import Int16Array
 from agent.conversation import Conversation
 from agent.errors import SettingsError
 from agent.flow import Flow, HandOver
+from agent.processors.frames import ExpectationFrame
 from agent.session import Models
 from agent.settings import RecordSettings, Settings
 from agent.turns.events import TurnPolicy
@@ -64,6 +66,8 @@ class Dump:
             **about,
             "settings": document.write(settings),
         }
+        self.is_secret = False
+        """Whether what is said now is kept nowhere."""
         self._rate: int | None = None
         self._audio: list[bytes] = []
         self._arrivals: list[str] = []
@@ -119,7 +123,7 @@ class Dump:
         else:
             self._rate = self._rate or what.sample_rate
             entry = {"at_s": round(at_s, 4), "bytes": len(what.audio)}
-            self._keep(self._audio, what.audio)
+            self._keep(self._audio, bytes(len(what.audio)) if self.is_secret else what.audio)
         self._keep(self._arrivals, json.dumps(entry, ensure_ascii=False, default=str))
 
     def close(self) -> None:
@@ -140,7 +144,8 @@ class Dump:
             kept.clear()
 
     def _decided(self, line: str) -> None:
-        self._keep(self._evidence, line)
+        if not self.is_secret:
+            self._keep(self._evidence, line)
 
     def _keep(self, where: list[Any], what: Any) -> None:
         if self._consent is False:
@@ -204,6 +209,8 @@ class _Arrivals(FrameProcessor):
             self._dump.arrived(now_s - self._origin_s, frame)
         elif isinstance(frame, InputTransportMessageFrame) and isinstance(frame.message, dict):
             self._dump.arrived(now_s - self._origin_s, frame.message)
+        elif isinstance(frame, ExpectationFrame):
+            self._dump.is_secret = frame.secret
         await self.push_frame(frame, direction)
 
 

@@ -160,7 +160,7 @@ class Dialogue(FrameProcessor):
         )
         await self.push_frame(expectation, FrameDirection.UPSTREAM)
         if expects.secret:
-            self._hidden.open()
+            self._hide(True)
         try:
             async with asyncio.timeout(None) as self._patience:
                 self._reset_patience()
@@ -171,8 +171,17 @@ class Dialogue(FrameProcessor):
             self._answer = self._patience = None
             self._brief = ""
             if expects.secret:
-                self._hidden.close()
+                self._hide(False)
             await self.push_frame(ExpectationFrame(), FrameDirection.UPSTREAM)
+
+    def _hide(self, hidden: bool) -> None:
+        """Keep what is said from transcripts, records and recordings, or no longer."""
+        if hidden:
+            self._hidden.open()
+        else:
+            self._hidden.close()
+        if self._call:
+            self._call.hears_secret = hidden
 
     async def improvise(self, brief: str) -> None:
         """Let the language model say the next line."""

@@ -38,11 +38,13 @@ class Told:
         recordings: Where calls are recorded; None forbids it.
     """
 
+    call: Call
     sample_rate: int
 
     def __init__(self, recordings: Path | None = None) -> None:
         self._recordings = recordings
         self._recording: Recording | None = None
+        self._sounds_until_s = 0.0
         self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
         self._on_key: Callable[[str], None] = lambda key: None
         self._on_talking: Callable[[], None] = lambda: None
@@ -64,7 +66,9 @@ class Told:
         """Keep what is said from now on until the line is cut; where it is kept."""
         assert self._recordings is not None
         if self._recording is None:
-            self._recording = Recording(self._recordings, self.sample_rate, _now())
+            self._recording = Recording(
+                self._recordings, self.sample_rate, _now(), lambda: self.call.is_secret
+            )
         return self._recording.path
 
     def _hear(self, pcm: Int16Array) -> None:
@@ -75,8 +79,11 @@ class Told:
 
     def _sent(self, pcm: bytes) -> None:
         """Audio of ours that has just left."""
+        # Packets that leave in a burst, late, sound one behind the other.
+        begins_s = max(self._sounds_until_s, _now())
+        self._sounds_until_s = begins_s + len(pcm) / (2 * self.sample_rate)
         if self._recording:
-            self._recording.agent(np.frombuffer(pcm, np.int16), _now())
+            self._recording.agent(np.frombuffer(pcm, np.int16), begins_s)
 
     def _stop_recording(self) -> None:
         """Nothing is kept from now on."""

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 from loguru import logger
 
 from agent.agent import Agent
+from agent.dump import Dump, read
 from agent.flow import End, Flow
 from agent.observe.hidden import NOT_SHOWN
+from agent.settings import Settings
 from tests.scenarios.scripted import ScriptedCall
 
 SPOKEN = "four two four two four two four two four two four two four two four two"
@@ -57,3 +60,24 @@ def test_a_card_that_nobody_asked_for_is_in_no_transcript_and_no_record():
         if e["type"] == "transcript" and e["role"] == "user" and e["final"]
     ]
     assert finals == ["[card number]"]
+
+
+def test_a_secret_is_in_no_kept_conversation(tmp_path):
+    flow: Flow[dict] = Flow()
+
+    @flow.step
+    async def card(talk):
+        await talk.collect_digits("Your card please?", 16)
+        return End("Thank you.")
+
+    record = {"folder": str(tmp_path), "consent": "told"}
+    dump = Dump(Settings.model_validate({"record": record}), {"channel": "memory"})
+    call = ScriptedCall(agent=Agent(flow=flow), edit=dump.editing(list))
+    call.user_says(SPOKEN, 3.0, 8.0)
+    call.run(14.0, greet=True)
+    dump.close()
+
+    (folder,) = tmp_path.iterdir()
+    kept = np.concatenate([pcm for _, pcm in read(folder).arrivals])
+    assert len(kept) > 8 * 16_000 and not kept.any()
+    assert "four" not in (folder / "evidence.jsonl").read_text()

@@ -169,6 +169,7 @@ class Call:
         sound: The agent's audio on the wire.
         transfer_to: The only destinations it may be transferred to.
         is_held_by_peer: Whether the other party has put us on hold.
+        hears_secret: Whether what is said now is for nobody but who asked.
     """
 
     facts: CallFacts
@@ -178,6 +179,7 @@ class Call:
     transfer_to: frozenset[str] = frozenset()
     state: CallState = CallState.TALKING
     is_held_by_peer: bool = False
+    hears_secret: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _entry: DigitEntry | None = None
     _key_pressed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -195,6 +197,11 @@ class Call:
     def is_entering(self) -> bool:
         """Whether keys are waited for."""
         return self._entry is not None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what the other party says or presses now is to be kept nowhere."""
+        return self.hears_secret or self.is_entering
 
     def bind(
         self,

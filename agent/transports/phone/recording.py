@@ -2,6 +2,7 @@
 
 import secrets
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +75,22 @@ class Recording:
         directory: Where it is kept; made if it is not there.
         sample_rate: In Hz.
         now_s: When it begins.
+        is_secret: Asked whether what the caller says now is kept as silence.
     """
 
-    def __init__(self, directory: Path, sample_rate: int, now_s: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        sample_rate: int,
+        now_s: float,
+        is_secret: Callable[[], bool] = lambda: False,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Nobody finds one call's recording from the name of another's.
         self.path = directory / f"{secrets.token_hex(16)}.wav"
         self.path.touch(mode=0o600)
         self._rate = sample_rate
+        self._is_secret = is_secret
         self._tracks = TwoTracks(sample_rate, now_s)
         self._file: wave.Wave_write | None = wave.open(str(self.path), "wb")  # noqa: SIM115
         self._file.setnchannels(2)
@@ -97,7 +106,7 @@ class Recording:
     def caller(self, pcm: Int16Array, now_s: float) -> None:
         """Audio of the caller's that has just come."""
         if self._file:
-            self._tracks.caller(pcm, now_s)
+            self._tracks.caller(np.zeros_like(pcm) if self._is_secret() else pcm, now_s)
             self._write(now_s - _SETTLED_S)
 
     def agent(self, pcm: Int16Array, sounds_at_s: float) -> None:

@@ -137,7 +137,9 @@ class PhoneTransport(BaseTransport):
         connection = self.connection
         if connection.recording is None:
             now_s = asyncio.get_running_loop().time()
-            connection.recording = Recording(self._recordings, connection.rate, now_s)
+            connection.recording = Recording(
+                self._recordings, connection.rate, now_s, lambda: self.call.is_secret
+            )
         return connection.recording.path
 
     async def _take_leave(self) -> None:

@@ -107,3 +107,16 @@ def test_without_a_directory_nothing_is_recorded():
     call.at(0.1, record)
     call.run(lasting_s=0.3)
     assert refused
+
+
+def test_a_secret_is_kept_as_silence(tmp_path):
+    is_secret = False
+    recording = Recording(tmp_path, 8_000, 0.0, lambda: is_secret)
+    loud = np.full(800, 9000, np.int16)
+    for i in range(30):
+        is_secret = 10 <= i < 20
+        recording.caller(loud, (i + 1) * 0.1)
+    recording.close(3.0)
+    with wave.open(str(recording.path)) as file:
+        left = np.frombuffer(file.readframes(24_000), np.int16)[::2]
+    assert left[:8000].all() and not left[8000:16000].any() and left[16000:].all()
