@@ -16,6 +16,8 @@ from agent.server.phone import add_phone
 from agent.server.realtime import add_realtime
 from agent.server.refusals import add_refusals, close_with
 from agent.server.sessions import Sessions
+from agent.server.speaking import add_speech
+from agent.server.transcribing import add_transcriptions
 from agent.transports.stream import StreamTransport
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -108,6 +110,8 @@ def build_app(sessions: Sessions) -> FastAPI:
     add_phone(app, sessions)
     add_asterisk(app, sessions)
     add_realtime(app, sessions)
+    add_speech(app, sessions)
+    add_transcriptions(app, sessions)
     return app
 
 

@@ -258,6 +258,7 @@ class ClientCalls:
 
         async def handler(params: FunctionCallParams) -> None:
             output = await self._output(params.tool_call_id)
+            del self._outputs[params.tool_call_id]
 
             async def stored() -> None:
                 self._on_stored(params.tool_call_id)

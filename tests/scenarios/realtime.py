@@ -118,14 +118,16 @@ class RealtimeCall:
         text = json.dumps({"type": kind, **fields})
         await self.socket.incoming.put({"type": "websocket.receive", "text": text})
 
-    async def speak(self, length_s: float, *, then_quiet_s: float = 0.0) -> None:
-        """Send sound, at the pace of speech."""
+    async def speak(
+        self, length_s: float, *, then_quiet_s: float = 0.0, paced: bool = True
+    ) -> None:
+        """Send sound, at the pace of speech or in one go."""
         sound = resample(speech_like(length_s), 16_000, RATE)
         quiet = np.zeros(round(then_quiet_s * RATE), np.int16)
-        await self.send_audio(np.concatenate([sound, quiet]))
+        await self.send_audio(np.concatenate([sound, quiet]), paced=paced)
 
-    async def quiet(self, length_s: float) -> None:
-        await self.send_audio(np.zeros(round(length_s * RATE), np.int16))
+    async def quiet(self, length_s: float, *, paced: bool = True) -> None:
+        await self.send_audio(np.zeros(round(length_s * RATE), np.int16), paced=paced)
 
     async def send_audio(self, pcm: Int16Array, *, paced: bool = True) -> None:
         for start in range(0, len(pcm), PACKET):

@@ -6,4 +6,17 @@ from agent import Agent, serve
 
 agent = Agent("You are a shop's assistant.", greeting="Hello, this is the shop.")
 
-serve(agent, port=0, llm=f"openai:{sys.argv[1]}#scripted", asr="moonshine:base")
+
+@agent.tool
+async def opening_hours(day: str) -> str:
+    """When the shop is open on a day."""
+    return f"on {day} from nine to five"
+
+
+serve(
+    agent,
+    port=0,
+    llm=f"openai:{sys.argv[1]}/v1#scripted",
+    asr="moonshine:base",
+    tts="kokoro-student",
+)

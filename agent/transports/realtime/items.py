@@ -142,17 +142,19 @@ class Items:
         return any(item.id == item_id for item in self._items)
 
     def call(self, call_id: str) -> Item | None:
-        """Return the call with this id."""
-        for item in self._items:
-            if item.kind == "function_call" and item.call_id == call_id:
-                return item
-        return None
+        """Return the last call with this id."""
+        return self._last("function_call", call_id)
 
     def is_answered(self, call_id: str) -> bool:
-        """Whether a call has its output."""
-        return any(
-            item.kind == "function_call_output" and item.call_id == call_id for item in self._items
-        )
+        """Whether a call has its output. Some servers count their calls anew for each answer."""
+        call, output = self.call(call_id), self._last("function_call_output", call_id)
+        return bool(call and output and self.index(call) < self.index(output))
+
+    def _last(self, kind: str, call_id: str) -> Item | None:
+        for item in reversed(self._items):
+            if item.kind == kind and item.call_id == call_id:
+                return item
+        return None
 
     def correct(self, replaced: str, text: str) -> None:
         """The user said something else, the last time these words were understood."""

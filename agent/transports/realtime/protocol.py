@@ -65,7 +65,7 @@ class RealtimeProtocol:
         self._writer = AudioWriter()
         self._buffered_s = 0.0
         self._backlog: list[Hear | EndTurn] = []
-        self._backlog_bytes = 0
+        self._backlog_bytes = self._discards = 0
         self._live_calls: set[str] = set()
         self._pending_results: set[str] = set()
         self._turns_to_store = 0
@@ -137,8 +137,8 @@ class RealtimeProtocol:
         self._adopt(settings)
         if settings != before:
             self._commands.append(Configure(settings))
-        if before.turn_detection is not None and settings.turn_detection is None:
-            self._commands.append(EndTurn(discard=True))
+        if self.hearing.is_open and settings.turn_detection is None:
+            self._listen(EndTurn(discard=True))
         self._send({"type": "session.updated", "session": settings.described(self.id)})
 
     def _on_append(self, event: Event) -> None:
@@ -170,14 +170,19 @@ class RealtimeProtocol:
         self._send({"type": "input_audio_buffer.cleared"})
 
     def _listen(self, command: Hear | EndTurn) -> None:
-        """Pass on audio and ends, one turn of the client's at a time."""
+        """Pass on audio and ends, one turn of the client's at a time.
+
+        What is sent in one go would otherwise be heard before the turn before it is closed.
+        """
         is_manual = self.settings.turn_detection is None
-        if is_manual and self.hearing.awaited:
+        if is_manual and (self.hearing.awaited or self._discards):
             self._backlog.append(command)
             if isinstance(command, Hear):
                 self._backlog_bytes += len(command.pcm)
             return
         self._commands.append(command)
+        if is_manual and command == EndTurn(discard=True):
+            self._discards += 1
         if is_manual and command == EndTurn():
             self._turns_to_store += 1
             self.hearing.commit(self._buffered_s)
@@ -332,8 +337,13 @@ class RealtimeProtocol:
                 self.hearing.floor(user, agent, at_s)
             case {"type": "decision", "kind": str(kind), "at_s": float(at_s)}:
                 silence_s = event.get("evidence", {}).get("silence_s", 0.0)
-                if self.hearing.decision(kind, at_s, silence_s):
+                is_lost = self.hearing.decision(kind, at_s, silence_s)
+                if kind == "HOLD":
+                    self._discards = max(0, self._discards - 1)
+                if is_lost:
                     self._turn_over()
+                elif kind == "HOLD":
+                    self._catch_up()
                 elif kind == "COMMIT" and self._finds_but_leaves:
                     self._turns_to_store += 1
             case {"type": "transcript", "role": "user", "text": str(text), "final": bool(final)}:
@@ -388,6 +398,9 @@ class RealtimeProtocol:
     def _turn_over(self) -> None:
         self._turns_to_store = max(0, self._turns_to_store - 1)
         self._release()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         backlog, self._backlog, self._backlog_bytes = self._backlog, [], 0
         for command in backlog:
             self._listen(command)

@@ -303,6 +303,11 @@ def test_a_cleared_buffer_is_forgotten():
     assert talk.send("input_audio_buffer.clear").commands == [EndTurn(discard=True)]
     assert talk.kinds == ["input_audio_buffer.cleared"]
     assert talk.send("input_audio_buffer.commit").error
+    # What follows is heard once that is done: all of it may have been sent in one go.
+    assert talk.send("input_audio_buffer.append", audio=AUDIO).commands == []
+    assert talk.told("decision", kind="HOLD", at_s=1.0, evidence={}).commands == [
+        Hear(bytes(4800), 24_000)
+    ]
 
 
 def test_turns_that_are_found_may_wait_for_the_client():
@@ -382,6 +387,7 @@ def test_settings_are_changed_and_told():
     assert isinstance(command, Configure) and command.settings.instructions == "Sing."
     assert updated.one("session.updated")["session"]["tools"][0]["name"] == "look"
     assert talk.send("session.update", session={}).commands == []
+    talk.told("floor", user="speaking", agent="silent", at_s=0.5)
     to_manual = talk.send("session.update", session=MANUAL)
     assert to_manual.commands[1:] == [EndTurn(discard=True)]
 

@@ -1,0 +1,27 @@
+"""The conversation that every kind of client holds in the tests: a tool, and an interruption."""
+
+from tests.wiring.scripted_model import Answer, call
+
+ASKS = "When are you open on Friday?"
+INTERRUPTS = "No, I mean on Sunday."
+LONG = (
+    "On Friday we are open from nine in the morning to five in the afternoon, and in between there "
+    "is always somebody at the counter who is glad to help you with whatever you would like to buy."
+)
+SHORT = "On Sunday we are closed."
+
+
+def answer(messages: list[dict], tools: list[str]) -> Answer:
+    """What the language model says: a call of the last tool it has, then its result at length."""
+    last = messages[-1]
+    if last["role"] == "tool":
+        return LONG
+    if "sunday" in str(last["content"]).lower():
+        return SHORT
+    return call(tools[-1], day="Friday")
+
+
+def heard_of_long(messages: list[dict]) -> str:
+    """The words of the long answer that are in the context."""
+    (said,) = (m["content"] for m in messages if str(m.get("content", "")).startswith("On Friday"))
+    return said
