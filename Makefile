@@ -19,6 +19,7 @@ serve: models ## set up, then serve the page on http://127.0.0.1:7860
 
 test: .venv/dev models ## set up, then run every test
 	sh tools/system-packages.sh test
+	$(MAKE) --no-print-directory rtvi-client
 	$(BIN)/duplex models fetch moonshine-tiny-en
 	$(MAKE) --no-print-directory lint
 	sh tools/run-tests.sh
@@ -39,6 +40,12 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m agent.models.licences >/dev/null
+
+# Pipecat's client SDK, which a test drives in a browser. Nothing of it is shipped.
+.PHONY: rtvi-client
+rtvi-client: tests/rtvi/build/page.js
+tests/rtvi/build/page.js: tests/rtvi/page.js tests/rtvi/package-lock.json
+	cd tests/rtvi && npm ci --no-audit --no-fund --ignore-scripts && npm run --silent build
 
 setup: models ## everything `make serve` needs, without serving
 

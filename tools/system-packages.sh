@@ -2,7 +2,7 @@
 # What pip cannot bring, from Debian or Ubuntu; elsewhere says what to install.
 #   system-packages.sh run     what the agent needs
 #   system-packages.sh test    what the tests drive besides: a browser, a namespace without a network,
-#                              telephones, a proxy, a sound server
+#                              telephones, a proxy, a sound server, other people's clients
 set -eu
 
 missing=""
@@ -15,6 +15,7 @@ run)
     ;;
 test)
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="chromium"
+    command -v npm >/dev/null || missing="$missing nodejs npm"
     command -v ip >/dev/null || missing="$missing iproute2"
     command -v unshare >/dev/null || missing="$missing util-linux"
     command -v sipp >/dev/null || missing="$missing sip-tester"

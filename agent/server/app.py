@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.server.asterisk import add_asterisk
 from agent.server.phone import add_phone
-from agent.server.realtime import add_realtime
+from agent.server.realtime import add_realtime, add_rtvi
 from agent.server.refusals import add_refusals, close_with
 from agent.server.sessions import Sessions
 from agent.server.speaking import add_speech
@@ -110,6 +110,7 @@ def build_app(sessions: Sessions) -> FastAPI:
     add_phone(app, sessions)
     add_asterisk(app, sessions)
     add_realtime(app, sessions)
+    add_rtvi(app, sessions)
     add_speech(app, sessions)
     add_transcriptions(app, sessions)
     return app

@@ -1,4 +1,4 @@
-"""`/v1/realtime`: OpenAI's Realtime protocol over a WebSocket, for any client that speaks it."""
+"""The sockets of other people's clients: OpenAI's `/v1/realtime`, and Pipecat's `/v1/rtvi`."""
 
 import json
 
@@ -31,6 +31,16 @@ def add_realtime(app: FastAPI, sessions: Sessions) -> None:
             asked = websocket.headers.get("openai-beta", "")
             is_beta = "realtime=v1" in asked or _BETA in offered
             await sessions.run_realtime(websocket, place, is_beta=is_beta, greets=greeting)
+
+
+def add_rtvi(app: FastAPI, sessions: Sessions) -> None:
+    """Add the route of Pipecat's client SDKs."""
+
+    @app.websocket("/v1/rtvi")
+    async def rtvi(websocket: WebSocket) -> None:
+        with sessions.admission.enter(websocket) as place:
+            await websocket.accept()
+            await sessions.run_rtvi(websocket, place)
 
 
 async def _refuse(websocket: WebSocket, why: str) -> None:

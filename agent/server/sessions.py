@@ -6,6 +6,7 @@ import importlib.util
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import WebSocket
@@ -30,6 +31,8 @@ from agent.settings import PhoneSettings, Settings
 from agent.transports.phone.call import Call, Consult
 from agent.transports.realtime.protocol import RealtimeProtocol
 from agent.transports.realtime.transport import SAMPLE_RATE, RealtimeTransport
+from agent.transports.rtvi import SAMPLE_RATE as RTVI_RATE
+from agent.transports.rtvi import RtviTransport
 from agent.transports.stream import LEAD_S, StreamTransport
 
 _WEBRTC_RATE = 24_000
@@ -119,6 +122,14 @@ class Sessions:
         session, transport = self._streams[key]
         if transport.join(websocket):
             await asyncio.wait({self._running[session]})
+
+    async def run_rtvi(self, websocket: WebSocket, place: Place) -> None:
+        """Hold a conversation with one of Pipecat's client SDKs over an accepted WebSocket."""
+        transport = RtviTransport(websocket, f"duplex-voice {version('duplex-voice')}")
+        # Such clients are pages and apps, whose platform takes the echo out.
+        channel = Channel("rtvi", RTVI_RATE, LEAD_S, fades=False)
+        session = self._begin(transport, channel, place)
+        await self._running[session]
 
     async def run_realtime(
         self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool

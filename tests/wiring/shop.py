@@ -3,7 +3,7 @@
 from tests.wiring.scripted_model import Answer, call
 
 ASKS = "When are you open on Friday?"
-INTERRUPTS = "No, I mean on Sunday."
+INTERRUPTS = "No wait, stop, I mean on Sunday."
 LONG = (
     "On Friday we are open from nine in the morning to five in the afternoon, and in between there "
     "is always somebody at the counter who is glad to help you with whatever you would like to buy."
