@@ -21,6 +21,7 @@ from agent.__main__ import _parser, main
 from agent.eval.scenario import made
 from agent.pipecat_flow import load as load_flow
 from agent.settings import Settings
+from tests.live import LiveServer
 from tests.speech import spoken, write
 from tests.wiring.asr_server import AsrServer
 
@@ -54,6 +55,15 @@ async def test_python_runs(kind, text, page, tmp_path, monkeypatch, duplex):
     module = type(sys)("snippet")
     monkeypatch.setitem(sys.modules, "snippet", module)
     monkeypatch.chdir(tmp_path)
+    if "127.0.0.1:7860" in text:
+        live = LiveServer()
+        try:
+            await asyncio.to_thread(live.wait_ready)
+            here = text.replace("127.0.0.1:7860", live.url.split("/")[2])
+            await asyncio.to_thread(execute, here, page, module, duplex)
+        finally:
+            live.stop()
+        return
     if "127.0.0.1:8010" not in text:
         await asyncio.to_thread(execute, text, page, module, duplex)
         return
