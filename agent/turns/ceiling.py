@@ -48,12 +48,14 @@ def at_most_s(text: str, score: float) -> float:
     if len(words) == 1 and words[0] in _ALONE:
         return QUESTION_AT_MOST_S
     quick_s, slow_s = FINISHED_AT_MOST_S, CLOSED_AT_MOST_S
-    if _is_question(text, words):
+    if is_question(text):
         quick_s, slow_s = QUESTION_AT_MOST_S, FINISHED_AT_MOST_S
     return quick_s if score >= READS_FINISHED else slow_s
 
 
-def _is_question(text: str, words: list[str]) -> bool:
+def is_question(text: str) -> bool:
+    """Whether a transcript, with the recogniser's marks, asks something in three words or more."""
+    words = tokens(text)
     while words and words[0] in _LEADING:
         words = words[1:]
     return len(words) >= 3 and words[0] in _ASKING and text.rstrip().endswith("?")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.boundary import boundary
-from agent.turns.ceiling import at_most_s
+from agent.turns.ceiling import at_most_s, is_question
 from agent.turns.completeness import digits_in, digits_said
 from agent.turns.fitted import FITTED
 from agent.turns.length import length
@@ -176,8 +176,9 @@ class EndOfTurn:
         """The recogniser's latest text for the turn, settled or not."""
         is_answer = self._context.is_answer
         self._boundary = boundary(hypothesis.text, is_answer=is_answer)
-        # An answer may be of any length.
-        self._length = 0.0 if is_answer else length(hypothesis.words)
+        # Answers may be of any length; whole questions are as short as the beginning of an order.
+        says_nothing = is_answer or is_question(hypothesis.text)
+        self._length = 0.0 if says_nothing else length(hypothesis.words)
         self._expected = self._as_expected(hypothesis)
         is_free = self._context.profile is Profile.SHORT and self._context.digits is None
         self._at_most_s = at_most_s(hypothesis.text, self._boundary) if is_free else math.inf

@@ -3,7 +3,7 @@
 from agent.turns.weights import Model, Weights
 
 FITTED = Model(
-    short=Weights(bias=-0.334, words=0.599, length=1.449, voice=0.896, pause=0.845),
+    short=Weights(bias=-0.480, words=0.657, length=1.364, voice=0.863, pause=0.846),
     continuous=Weights(bias=-1.793, words=0.000, length=0.000, voice=0.000, pause=1.050),
     unscored=-1.0,
     digits_missing=-1.210,

@@ -8,6 +8,7 @@ from agent.turns.ceiling import (
     QUESTION_AT_MOST_S,
     READS_FINISHED,
     at_most_s,
+    is_question,
 )
 
 
@@ -34,3 +35,18 @@ def test_what_reads_finished_is_not_waited_for(text, score, expected):
 def test_the_last_words_must_be_able_to_be_the_last():
     assert at_most_s("Get me a latte.", READS_FINISHED) == FINISHED_AT_MOST_S
     assert at_most_s("Get me a latte.", READS_FINISHED - 0.1) == CLOSED_AT_MOST_S
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What do bees make?", True),
+        ("Okay, and where is it?", True),
+        ("Who?", False),
+        ("Can I get a latte?", False),
+        ("What a day.", False),
+        ("", False),
+    ],
+)
+def test_tells_a_question_from_an_order(text, expected):
+    assert is_question(text) is expected

@@ -125,6 +125,8 @@ def test_how_long_an_answer_lasts_says_nothing():
     assert term("Where do you live?") == 0.0
     assert term("Hello! How can I help you?") < 0.0
     assert term("") < 0.0
+    question = judge("Where do you live?", spoken_s=0.9)
+    assert question.judge(0.3).terms["length"] == 0.0
 
 
 def test_who_asks_a_whole_question_does_not_wait():
