@@ -29,9 +29,13 @@ _RULES = tuple(
 gets right; voicing of s and f is dropped, as it is least heard over a telephone."""
 
 
+_AS_SAID = {"ok": "okay"}
+
+
 def tokens(text: str) -> list[str]:
     """Words in lower case without punctuation; apostrophes inside a word stay."""
-    return _TOKEN.findall(text.lower().replace("’", "'"))
+    plain = _TOKEN.findall(text.lower().replace("’", "'"))
+    return [_AS_SAID.get(token, token) for token in plain]
 
 
 @lru_cache(maxsize=4096)

@@ -29,3 +29,7 @@ def test_distance_is_a_metric(one, other):
     assert abs(len(one) - len(other)) <= distance(one, other) <= max(len(one), len(other))
     assert (distance(one, other) == 0) == (one == other)
     assert alike(sound(one), sound(one)) == 1.0
+
+
+def test_one_word_written_in_two_ways_is_one_word():
+    assert tokens("OK computer") == tokens("Okay, computer!")
