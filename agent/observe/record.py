@@ -31,6 +31,9 @@ STAGES = (
 _DECISIONS_KEPT = 4096
 """The last hours of a session; it may run for days."""
 
+_RECENT_S = 1.0
+"""How long before the end of speech a stage may be reached, by clocks that only nearly agree."""
+
 _OF_THE_ANSWER = ("first_token", "first_clause", "first_speech")
 
 
@@ -190,7 +193,10 @@ class TurnRecorder:
         if not self._drafts:
             # Of an answer before, whose last words came while it was being decided.
             self._forget_answer()
-        record.marks = {"speech_end": self.at_sample(end), **self._draft, "decided": self.now_s()}
+        speech_end_s = self.at_sample(end)
+        # Older ones are of sound that became no turn.
+        recent = {name: at for name, at in self._draft.items() if at > speech_end_s - _RECENT_S}
+        record.marks = {"speech_end": speech_end_s, **recent, "decided": self.now_s()}
         record.model_calls = self._drafts
         self._draft, self._drafts = {}, 0
         self.turns.append(record)

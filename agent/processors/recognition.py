@@ -83,7 +83,7 @@ class Recognition(FrameProcessor):
         self._is_confirmed = False
         self._was_speech = False
         self._is_pausing = True
-        self._is_settled = False
+        self._is_settled = self._is_shown = False
         self._was_confirmed = self._is_broken = self._has_words = False
         self._running: asyncio.Task[None] | None = None
 
@@ -163,6 +163,9 @@ class Recognition(FrameProcessor):
         if not self._is_confirmed and self._is_noise(at):
             self._opened_at = None
             self._recogniser.drop()
+            if self._is_shown:
+                # It was no speech: what was shown of it goes away.
+                self.create_task(self._show("", final=True))
 
     @property
     def _is_speech(self) -> bool:
@@ -194,7 +197,7 @@ class Recognition(FrameProcessor):
         self._is_confirmed = self._is_broken = self._has_words = False
         self._is_pausing = True
         self._is_settled = False
-        self._was_speech = False
+        self._was_speech = self._is_shown = False
         self._recogniser.open(self._utterances, pre_roll.start_sample)
         self._recogniser.push(pre_roll.pcm, False)
         self._confirm()
@@ -266,11 +269,17 @@ class Recognition(FrameProcessor):
         await self.push_frame(
             InterimTranscriptionFrame(text=text, user_id="user", timestamp=time_now_iso8601())
         )
+        # Sound without words is nothing to show, unless words that were shown have gone.
+        if text or self._is_shown:
+            await self._show(text, final=False)
+
+    async def _show(self, text: str, *, final: bool) -> None:
+        self._is_shown = bool(text)
         event: dict[str, object] = {
             "type": "transcript",
             "role": "user",
             "text": text,
-            "final": False,
+            "final": final,
             "turn": len(self._recorder.turns),
         }
         await self.push_frame(ClientEventFrame(event=event))

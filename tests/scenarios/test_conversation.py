@@ -91,6 +91,9 @@ def test_a_cough_is_no_turn() -> None:
     assert outcome.decisions() == ["HOLD"]
     assert outcome.history == []
     assert outcome.agent_speaks_at() == []
+    shown = [event for _, event in outcome.messages if event["type"] == "transcript"]
+    # A final without words takes a line away; a tentative one would leave an empty one behind.
+    assert all(event["final"] for event in shown)
 
 
 def test_a_short_word_over_the_agent_leaves_it_the_floor() -> None:

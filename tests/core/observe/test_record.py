@@ -45,3 +45,14 @@ def test_the_last_words_of_an_answer_mark_no_stage_of_the_next_turn():
     recorder.mark("first_token", draft=True)
     recorder.begin(text="again", start=0, end=0, decision={})
     assert "first_token" not in recorder.current.marks
+
+
+def test_what_was_recognised_long_before_belongs_to_no_turn():
+    clock = Clock()
+    recorder = TurnRecorder(clock)
+    clock.now = 101.0
+    recorder.draft("recognised")
+    clock.now = 116.0
+    recorder.heard_audio(16 * 16_000)
+    recorder.begin(text="typed", start=None, end=16 * 16_000, decision={})
+    assert "recognised" not in recorder.current.marks
