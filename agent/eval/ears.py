@@ -21,6 +21,9 @@ telephone 0.95; of short words another one may come to 0.85."""
 _HEARD_SHARE = 0.55
 """Of a word: it counts as heard once more than half has sounded, as in the agent's own ledger."""
 
+_MOST_PENDING = 12
+"""The newest stretches that were not heard yet are looked for; older ones were drafts."""
+
 _SHORTEST = round(0.06 * _RATE)
 _OPENING = round(0.25 * _RATE)
 """Of another stretch that must sound before it is taken for the one that is heard now."""
@@ -137,7 +140,7 @@ class WordEar:
         if self._stretch >= 0:
             for template in self._known[self._stretch][self._next : self._next + 3]:
                 yield template, template.sound
-        for later in self._known[self._stretch + 1 :]:
+        for later in self._known[self._stretch + 1 :][-_MOST_PENDING:]:
             for template in later[:2]:
                 yield template, template.opening
 
@@ -148,9 +151,10 @@ class WordEar:
             first = max(first, round((self._after_s - self._start_s) * _RATE))
             if len(self._track) - first < length:
                 continue
-            windows = np.lib.stride_tricks.sliding_window_view(self._track[first:], length)
-            energy = np.einsum("ij,ij->i", windows, windows)
-            alike = windows @ sound / np.sqrt(np.maximum(energy, 1.0))
+            part = self._track[first:]
+            power = np.concatenate([[0.0], np.cumsum(part.astype(np.float64) ** 2)])
+            energy = np.maximum(power[length:] - power[:-length], 1.0)
+            alike = np.correlate(part, sound, "valid") / np.sqrt(energy)
             at = int(np.argmax(alike))
             if alike[at] > _ALIKE:
                 return template, first + at
