@@ -279,6 +279,8 @@ class PhoneSettings(_Section):
     ladder: LadderSettings = LadderSettings()
     recordings: Path | None = None
     """Directory of recordings. Unset, nothing is ever recorded."""
+    keep_days: float = Field(30.0, gt=0)
+    """Recordings are deleted after so long."""
     record_all: bool = False
     """Record every call from its start: only where callers are told before they are connected."""
     detect_machines: bool = False

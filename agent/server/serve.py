@@ -17,6 +17,7 @@ from agent.server.admission import require_keys
 from agent.server.app import build_app
 from agent.server.asterisk import audiosocket
 from agent.server.connections import BACKLOG, options
+from agent.server.retention import retention
 from agent.server.sessions import Sessions
 from agent.server.telephone import telephone
 from agent.settings import ServerSettings, Settings
@@ -46,6 +47,7 @@ async def serve(
         _running(settings, agent, parts) as sessions,
         telephone(sessions),
         audiosocket(sessions),
+        retention(settings.phone),
     ):
         await serve_sessions(sessions, listener)
 
