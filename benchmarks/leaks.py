@@ -2,7 +2,7 @@
 
     python -m benchmarks.leaks [--sessions 1000] [--at-once 10]
 
-Short conversations with models that answer at once: one typed turn each. After a tenth of them
+Short conversations with models that answer at once: one typed turn each. After four tenths of them
 (warm-up) the resident memory is noted at each further tenth; `slope_kb` is the line through these,
 in KB for each conversation. Threads, file descriptors and conversations are compared with those
 before the first. Prints one JSON line.
@@ -21,6 +21,7 @@ from benchmarks.callers import INSTANT, Server, serving
 from benchmarks.machine import describe
 
 _SETTLE_S = 3.0
+_WARM_UP = 4
 
 
 async def _one(url: str) -> None:
@@ -33,7 +34,8 @@ async def _one(url: str) -> None:
                 return
 
 
-async def _many(url: str, count: int, at_once: int) -> None:
+async def many(url: str, count: int, at_once: int) -> None:
+    """Hold `count` conversations, `at_once` of them at a time."""
     places = asyncio.Semaphore(at_once)
 
     async def hold() -> None:
@@ -63,12 +65,12 @@ def footprint(server: Server) -> dict[str, int]:
 async def measure(server: Server, sessions: int, at_once: int) -> dict[str, Any]:
     """Hold them, and see what stays."""
     step = max(1, sessions // 10)
-    await _many(server.url, step, at_once)
+    await many(server.url, _WARM_UP * step, at_once)
     await asyncio.sleep(_SETTLE_S)
     before = footprint(server)
     seen = [(0, before["rss_kb"])]
-    for _ in range(9):
-        await _many(server.url, step, at_once)
+    for _ in range(10 - _WARM_UP):
+        await many(server.url, step, at_once)
         await asyncio.sleep(_SETTLE_S)
         seen.append((seen[-1][0] + step, footprint(server)["rss_kb"]))
     counts, sizes = zip(*seen, strict=True)

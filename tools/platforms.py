@@ -7,6 +7,7 @@ only; nothing is installed. Prints a line for each. Exit code 1 if a wheel is mi
 among the exceptions, which docs/operations.md explains.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,10 @@ SYSTEMS = {
 SOURCES = {"docopt"}
 """Pure Python that is published as source only: pip builds it anywhere, without a compiler."""
 
-EXCEPTIONS: dict[str, set[str]] = {"Windows arm64": {"soxr"}}
+EXCEPTIONS: dict[str, set[str]] = {
+    "macOS x86-64": {"loudness", "numba", "onnxruntime"},
+    "Windows arm64": {"soxr"},
+}
 """System → packages without a wheel there."""
 
 _WITHOUT = re.compile(r"(?:Because |and |that )?([\w.-]+)(?:==\S+)? has no (?:usable )?wheels")
@@ -46,6 +50,8 @@ def resolve(platform: str, python: str, without: set[str]) -> str:
                 *("--python-version", python),
             ],
             cwd=ROOT,
+            # The oldest macOS that onnxruntime is built for.
+            env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"},
             capture_output=True,
             text=True,
             check=False,
