@@ -25,6 +25,7 @@ from agent.audio.ring import PreRoll
 from agent.models.store import locate
 from agent.turns.echo import SILENT_DBFS, EchoLevel, level_dbfs
 from agent.turns.events import AgentFloor, Decision, DecisionKind, Heard, SpeechProbability
+from agent.turns.floor import Floor
 from agent.turns.policy import FusedPolicy
 from agent.turns.policy_settings import PolicySettings
 from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted
@@ -101,6 +102,11 @@ class Ladder:
         self._gate = _Gate(StreamingMoonshine(ears.moonshine, ears.partials))
         self._told: AgentFloor | None = None
         self._waiting: deque[tuple[int, Hypothesis]] = deque()
+
+    @property
+    def floor(self) -> Floor:
+        """Who holds it."""
+        return self._policy.floor
 
     def push(self, pcm: Int16Array, hop: SpeechProbability, agent: AgentFloor) -> list[Decision]:
         """Take one hop.

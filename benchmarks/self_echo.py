@@ -25,6 +25,7 @@ from agent.tts.speech import SpokenWord
 from agent.tts.student import StudentVoice
 from agent.turns.echo import EchoLevel
 from agent.turns.events import AgentFloor, Decision, DecisionKind, SpeechProbability
+from agent.turns.floor import Floor
 from agent.turns.overlap import OverlapSettings
 from agent.turns.policy_settings import PolicySettings
 from agent.vad.silero import HOP, SileroPosterior
@@ -311,7 +312,9 @@ class Call:
         while quiet < samples(BETWEEN_S):
             yield from self._hop()
             yield None
-            is_busy = self._speaker.floor(self._at).is_speaking or len(self._person)
+            # The next answer is not due before the person's turn has been decided.
+            is_users = len(self._person) > 0 or self._ladder.floor is Floor.USER
+            is_busy = is_users or self._speaker.floor(self._at).is_speaking
             quiet = 0 if is_busy else quiet + HOP
 
     def _hops(self, count: int) -> None:

@@ -27,6 +27,10 @@ _BEGINNINGS = frozenset(
 
 _FIRST = frozenset(sound(phrase[0]) for phrase in _BEGINNINGS)
 
+_JOINED = frozenset(sound("".join(phrase)) for phrase in BACKCHANNELS if len(phrase) > 1)
+"""Nods of several words in one breath: of "I see" a recogniser hears "ice" first, of "makes sense"
+"make"."""
+
 _SINGLE = frozenset(sound(phrase[0]) for phrase in BACKCHANNELS if len(phrase) == 1)
 
 _TAKES_FLOOR = frozenset(
@@ -74,7 +78,7 @@ def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Readin
         return Reading.ANSWER if asked else Reading.BACKCHANNEL
     if said[0] in _TAKES_FLOOR:
         return Reading.FLOOR_WORD
-    if tuple(rest) in _BEGINNINGS or (len(rest) == 1 and sound(rest[0]) in _FIRST):
+    if tuple(rest) in _BEGINNINGS or (len(rest) == 1 and _begins_nod(sound(rest[0]))):
         return Reading.BEGINNING
     content = [token for token in rest if token not in _SAYS_NOTHING]
     if len(content) >= content_words:
@@ -82,6 +86,10 @@ def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Readin
     if len(rest) == 1 and any(alike(sound(rest[0]), nod) for nod in _SINGLE):
         return Reading.UNSURE
     return Reading.WORD if content else Reading.UNSURE
+
+
+def _begins_nod(key: str) -> bool:
+    return key in _FIRST or (len(key) > 1 and any(nod.startswith(key) for nod in _JOINED))
 
 
 def _without_backchannel(said: Sequence[str]) -> Sequence[str]:

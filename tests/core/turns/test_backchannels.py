@@ -27,3 +27,12 @@ def test_reading(text, reading):
 def test_a_nod_to_a_question_is_an_answer():
     assert read(["Okay."], asked=True) is Reading.ANSWER
     assert read(["Okay."], asked=False) is Reading.BACKCHANNEL
+
+
+@pytest.mark.parametrize("heard", ["ice", "make", "I", "got"])
+def test_half_of_a_nod_may_still_become_one(heard):
+    assert read([heard], asked=False) is Reading.BEGINNING
+
+
+def test_half_of_a_nod_with_something_behind_it_is_none():
+    assert read(["make", "coffee"], asked=False) is Reading.CONTENT
