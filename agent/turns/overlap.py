@@ -151,9 +151,12 @@ class OverlapSettings:
     clear: float = 0.6
     """Likewise for words to take it."""
 
+    steady_in_echo: float = 0.8
+    """Likewise for words that are no louder than our echo."""
+
     steady_unknown: float = 0.95
-    """Likewise for words that are no louder than our echo, while it is not known what the agent
-    says: what a poor canceller leaves can be understood, and cannot be told from a user by that."""
+    """Likewise while it is not known what the agent says: what a poor canceller leaves can be
+    understood, and cannot be told from a user by that."""
 
     unknown_s: float = 1.0
     """Speech that they need besides."""
@@ -260,7 +263,7 @@ class OverlapVerdict:
         if not self._is_echo_loud:
             return self._mean_posterior >= settings.clear
         if self._agent.around:
-            return self._mean_posterior >= settings.steady
+            return self._mean_posterior >= settings.steady_in_echo
         is_long = self._speech >= samples(settings.unknown_s)
         return is_long and self._mean_posterior >= settings.steady_unknown
 
