@@ -144,7 +144,7 @@ class OverlapSettings:
     speech_probability: float = 0.5
     """A hop at or above this counts as speech."""
 
-    steady: float = 0.75
+    steady: float = 0.8
     """Mean posterior since the onset of speech that takes the floor by going on. What a canceller
     leaves of our own voice, and music, come in tatters; a person near the microphone does not."""
 
