@@ -13,9 +13,18 @@ from playwright.sync_api import Page
 
 from agent.audio.resample import resample
 from tests.live import LiveServer
-from tests.speech import spoken, understood
+from tests.speech import understood
 from tests.wiring.scripted_model import ScriptedModel
-from tests.wiring.shop import ASKS, INTERRUPTS, LONG, SHORT, answer, heard_of_long
+from tests.wiring.shop import (
+    ASKS,
+    INTERRUPTS,
+    LONG,
+    SHORT,
+    answer,
+    heard_of_long,
+    prepare,
+    said,
+)
 
 from .conftest import FAKE_MICROPHONE, Launcher
 from .fake_server import wait_until
@@ -66,7 +75,7 @@ def wait_for(page: Page, name: str, count: int = 1) -> None:
 
 
 def speak(page: Page, text: str) -> None:
-    pcm = base64.b64encode(spoken(text, 24_000).tobytes()).decode()
+    pcm = base64.b64encode(said(text, 24_000).tobytes()).decode()
     page.evaluate("(pcm) => rtvi.speak(pcm)", pcm)
 
 
@@ -76,6 +85,7 @@ def heard(page: Page) -> str:
 
 
 def test_pipecats_client_talks_calls_and_interrupts(page: Page, model: ScriptedModel) -> None:
+    prepare(24_000)
     ready = page.evaluate("rtvi.connect()")
     assert ready["about"]["library"].startswith("duplex-voice")
     wait_for(page, "bot")

@@ -1,5 +1,9 @@
 """The conversation that every kind of client holds in the tests: a tool, and an interruption."""
 
+from functools import cache
+
+from agent.audio.chunk import Int16Array
+from tests.speech import spoken
 from tests.wiring.scripted_model import Answer, call
 
 ASKS = "When are you open on Friday?"
@@ -9,6 +13,18 @@ LONG = (
     "is always somebody at the counter who is glad to help you with whatever you would like to buy."
 )
 SHORT = "On Sunday we are closed."
+
+
+@cache
+def said(text: str, rate: int) -> Int16Array:
+    """A caller's line, made once: making it takes seconds in which a client would hear nothing."""
+    return spoken(text, rate)
+
+
+def prepare(rate: int) -> None:
+    """Make the caller's lines before the conversation begins."""
+    for text in (ASKS, INTERRUPTS):
+        said(text, rate)
 
 
 def answer(messages: list[dict], tools: list[str]) -> Answer:

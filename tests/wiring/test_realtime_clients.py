@@ -14,9 +14,18 @@ from openai import AsyncOpenAI
 from agent.audio.resample import resample
 from tests.live import LiveServer
 from tests.realtime_fuzz import run_live
-from tests.speech import spoken, understood
+from tests.speech import understood
 from tests.wiring.scripted_model import ScriptedModel
-from tests.wiring.shop import ASKS, INTERRUPTS, LONG, SHORT, answer, heard_of_long
+from tests.wiring.shop import (
+    ASKS,
+    INTERRUPTS,
+    LONG,
+    SHORT,
+    answer,
+    heard_of_long,
+    prepare,
+    said,
+)
 
 pytestmark = pytest.mark.model
 
@@ -51,11 +60,12 @@ class Microphone:
     """Sends speech where there is any, else silence, at the pace of speech."""
 
     def __init__(self, send, rate):
+        prepare(rate)
         self._send, self._rate = send, rate
         self._left = np.zeros(0, np.int16)
 
     def say(self, text):
-        self._left = np.concatenate([self._left, spoken(text, self._rate)])
+        self._left = np.concatenate([self._left, said(text, self._rate)])
 
     async def run(self):
         size = self._rate // 50
@@ -140,7 +150,7 @@ async def test_the_openai_sdk_takes_turns_by_hand(url, model):
     async with client.realtime.connect(model="duplex") as line, asyncio.timeout(90):
         manual = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
         await line.session.update(session=manual)
-        pcm = spoken(INTERRUPTS, 24_000).tobytes()
+        pcm = said(INTERRUPTS, 24_000).tobytes()
         await line.input_audio_buffer.append(audio=base64.b64encode(pcm).decode())
         await line.input_audio_buffer.commit()
         await line.response.create()
