@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.boundary import boundary
 from agent.turns.ceiling import at_most_s, is_question
-from agent.turns.completeness import digits_in, digits_said
+from agent.turns.completeness import Completeness, completeness, digits_in, digits_said
 from agent.turns.fitted import FITTED
 from agent.turns.length import length
 from agent.turns.survival import HAZARD, Pace, silence_for, surprise
@@ -39,6 +39,10 @@ itself, whether or not the turn has ended (`docs/turns.md`)."""
 EARLIEST_S = 0.3
 """Silence before which no turn ends. An answer is prepared from even odds on and cannot be heard
 sooner, so this costs nobody time, and one pause in six is over by then."""
+
+TRAILING_AT_MOST = -4.0
+"""What the words say behind one that calls for another ("a table for"), however much was said
+before it."""
 
 SPECULATE_ODDS = 1.0
 """Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
@@ -176,6 +180,8 @@ class EndOfTurn:
         """The recogniser's latest text for the turn, settled or not."""
         is_answer = self._context.is_answer
         self._boundary = boundary(hypothesis.text, is_answer=is_answer)
+        if completeness(hypothesis.text) is Completeness.TRAILING:
+            self._boundary = min(self._boundary, TRAILING_AT_MOST)
         # Answers may be of any length; whole questions are as short as the beginning of an order.
         says_nothing = is_answer or is_question(hypothesis.text)
         self._length = 0.0 if says_nothing else length(hypothesis.words)

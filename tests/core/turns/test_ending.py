@@ -136,6 +136,11 @@ def test_who_asks_a_whole_question_does_not_wait():
     assert dictated.judge(0.3).commit_at_s > 0.6
 
 
+def test_a_word_that_calls_for_another_is_waited_for():
+    broken = judge("I would like to book a table for.", voice=0.99, spoken_s=2.0)
+    assert broken.judge(0.3).commit_at_s > 1.2
+
+
 def test_no_turn_ends_before_an_answer_could_be_heard():
     sure = judge("What is the weather like in London today?", voice=0.99, spoken_s=3.0)
     assert sure.judge(0.2).speculates
