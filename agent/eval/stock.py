@@ -27,7 +27,8 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.utils.time import time_now_iso8601
 
 from agent.asr.moonshine import Moonshine
-from agent.audio.chunk import to_float
+from agent.audio.chunk import SAMPLE_RATE, to_float
+from agent.audio.resample import resample
 from agent.tts.speech import Voice
 
 
@@ -46,7 +47,8 @@ class SegmentedMoonshine(SegmentedSTTService):
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe one segment."""
-        signal = to_float(np.frombuffer(audio, np.int16))
+        pcm = resample(np.frombuffer(audio, np.int16), self.sample_rate, SAMPLE_RATE)
+        signal = to_float(pcm)
         loop = asyncio.get_running_loop()
         transcript = await loop.run_in_executor(self._executor, self._model.transcribe, signal)
         if transcript.text:
