@@ -29,7 +29,7 @@ SOURCES = {"docopt"}
 
 EXCEPTIONS: dict[str, set[str]] = {
     "macOS x86-64": {"loudness", "numba", "onnxruntime"},
-    "Windows arm64": {"soxr"},
+    "Windows arm64": {"loudness", "numba", "pyyaml", "sentencex", "soxr", "xllamacpp"},
 }
 """System → packages without a wheel there."""
 

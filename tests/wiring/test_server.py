@@ -172,13 +172,12 @@ async def test_a_dead_language_model_is_restarted_and_the_caller_hears_an_apolog
         await client.until(has_final("assistant", 1))
         os.kill(language_model(server), signal.SIGKILL)
         await client._socket.send('{"type": "text", "text": "What is the capital of France?"}')
-        await client.until(has_final("assistant", 3))
+        # A restart that takes long is bridged by further words.
+        await client.until(lambda _: any("paris" in t.lower() for t in client.finals("assistant")))
 
     client = await conversation(server, talk)
 
-    apology, answer = client.finals("assistant")[1:3]
-    assert "sorry" in apology.lower()
-    assert "paris" in answer.lower()
+    assert "sorry" in client.finals("assistant")[1].lower()
 
 
 async def refused(server, query, **options):
