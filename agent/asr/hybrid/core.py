@@ -199,9 +199,11 @@ class HybridCore:
 
     def answered(self, attempt: int, answer: Answer, now_s: float) -> None:
         """Take the cloud's text."""
-        u = self._attempts.pop(attempt, None)
+        u = self._attempts.get(attempt)
         if u is None or u.attempt is None or u.attempt.asked_s is None:
+            # Nobody asked: the attempt goes on, and is asked when its time comes.
             return
+        del self._attempts[attempt]
         self._health.answered(now_s - u.attempt.asked_s, now_s)
         u.attempt = None
         if u.final is not None:

@@ -70,6 +70,15 @@ class Scene:
         return [order for order in self.orders if isinstance(order, Begin)][-1].attempt
 
 
+def test_an_answer_that_nobody_asked_for_is_ignored():
+    scene = Scene()
+    scene.do("open", 1, 0)
+    scene.do("heard", RATE // 2, True, 0.0)
+    scene.do("confirm", 0.0)
+    assert scene.do("answered", scene.attempt, Answer("Too soon."), 0.1) == []
+    assert scene.do("drop", 0.2) == [Cancel(scene.attempt)]
+
+
 def test_the_cloud_answers_in_the_pause_and_the_final_waits_for_nothing():
     scene = Scene()
     scene.says(1, 0.0, 1.0)
