@@ -205,6 +205,15 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
+class TraceSettings(_Section):
+    """OpenTelemetry traces of conversations (extra tracing). What people said is in none."""
+
+    enabled: bool = False
+    endpoint: str | None = Field(None, pattern=r"^https?://")
+    """Base URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318. Unset:
+    OTEL_EXPORTER_OTLP_ENDPOINT, else this machine's."""
+
+
 class TwilioSettings(_Section):
     """Of a Twilio account."""
 
@@ -436,6 +445,7 @@ class Settings(_Section):
     playout: PlayoutSettings = PlayoutSettings()
     server: ServerSettings = ServerSettings()
     logs: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
     sip: SipSettings = SipSettings()
     asterisk: AsteriskSettings = AsteriskSettings()
     record: RecordSettings = RecordSettings()

@@ -129,6 +129,8 @@ class TurnRecorder:
         """Told of every packet of speech how many seconds late it left."""
         self.watch_failover: Callable[[str], None] | None = None
         """Told which part failed when another, or an apology, stood in for it."""
+        self.watch_turns: Callable[[TurnRecord], None] | None = None
+        """Told of each turn as the next one begins, when nothing can be added to it."""
         self._lateness = Lateness()
         self._draft: dict[str, float] = {}
         self._drafts = 0
@@ -199,6 +201,8 @@ class TurnRecorder:
         record.marks = {"speech_end": speech_end_s, **recent, "decided": self.now_s()}
         record.model_calls = self._drafts
         self._draft, self._drafts = {}, 0
+        if self.watch_turns:
+            self.watch_turns(self.current)
         self.turns.append(record)
 
     def mark(self, name: str, *, draft: bool = False) -> None:

@@ -25,6 +25,7 @@ from agent.server.company import HoldMusic
 from agent.server.metering import Meter
 from agent.server.patience import Patience
 from agent.server.realtime_stages import Stages, configuration
+from agent.server.tracing import traces
 from agent.server.watch import CallWatch, meets
 from agent.session import QUEUES, Channel, Models, VoiceSession, close
 from agent.settings import PhoneSettings, Settings
@@ -57,6 +58,7 @@ class Sessions:
         self.is_offline = is_offline
         self.limit = settings.server.max_sessions
         self.metrics = Metrics()
+        self._traces = traces(settings.traces)
         self.admission = Admission(
             settings.server, lambda status: self.metrics.refused.labels(str(status)).inc()
         )
@@ -250,6 +252,8 @@ class Sessions:
         )
         if self._offers:
             await self._offers.close()
+        if self._traces:
+            await asyncio.to_thread(self._traces.close)
 
     def _webrtc(self) -> Any:
         from agent.transports.webrtc import Offers
@@ -293,6 +297,9 @@ class Sessions:
             edit=edit,
         )
         session.worker.add_observer(Meter(self.metrics, session.recorder))
+        trace = self._traces and self._traces.conversation(
+            session.recorder, session=session.id, channel=channel.name
+        )
         self.metrics.sessions.labels(channel.name).inc()
         self._follow(session, transport, greets=greets)
         task = asyncio.create_task(session.run(), name=f"session-{session.id}")
@@ -311,6 +318,8 @@ class Sessions:
             self._forget(session, place, done)
             if dump:
                 dump.close()
+            if trace:
+                trace.end()
 
         task.add_done_callback(over)
         return session

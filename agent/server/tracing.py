@@ -1,0 +1,27 @@
+"""Traces, where they are wanted: only then is OpenTelemetry's SDK imported."""
+
+from typing import TYPE_CHECKING
+
+from agent.errors import SettingsError
+from agent.settings import TraceSettings
+
+if TYPE_CHECKING:
+    from agent.observe.traces import Traces
+
+
+def traces(settings: TraceSettings) -> "Traces | None":
+    """What traces this process's conversations.
+
+    Raises:
+        SettingsError: The extra is not installed.
+    """
+    if not settings.enabled:
+        return None
+    try:
+        from agent.observe.traces import exported
+    except ImportError as error:
+        raise SettingsError(
+            f"traces need {error.name}, which is an extra: pip install 'duplex-voice[tracing]', "
+            "or set traces.enabled to false"
+        ) from error
+    return exported(settings)
