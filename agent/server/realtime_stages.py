@@ -77,6 +77,7 @@ class Stages:
         self._own, self._turns = own, turns
         self._calls = ClientCalls(self._on_result)
         self._gate = AnswerGate(self._on_stored)
+        self._detection = protocol.settings.turn_detection
 
     def put_into(self, stages: list[FrameProcessor]) -> list[FrameProcessor]:
         """Return a pipeline's stages with these among them."""
@@ -90,6 +91,9 @@ class Stages:
 
     def _adopt(self, settings: Configuration) -> None:
         detection = settings.turn_detection
+        if detection == self._detection:
+            return  # What is being said belongs to the turn it began in.
+        self._detection = detection
         answers = bool(detection and detection.create_response)
         yields = bool(detection and detection.interrupt_response)
         policy = policy_for(detection, self._own, policy_settings, self._turns)

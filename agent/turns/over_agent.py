@@ -126,5 +126,8 @@ class OverAgent:
 
     @property
     def _has_ended(self) -> bool:
-        hearing = self._hearing
-        return not hearing.is_speaking and hearing.silence_s >= self._settings.overlap_end_s
+        hearing, settings = self._hearing, self._settings
+        if hearing.is_speaking or hearing.silence_s < settings.overlap_end_s:
+            return False
+        # The agent goes on meanwhile: only what was said would be lost by not waiting for it.
+        return hearing.covers_speech or hearing.silence_s >= settings.give_up_s

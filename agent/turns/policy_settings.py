@@ -31,13 +31,14 @@ class PolicySettings:
     overlap: OverlapSettings = field(default_factory=OverlapSettings)
 
     overlap_end_s: float = 0.3
-    """Silence that ends speech which left the agent the floor."""
+    """Silence that ends speech which left the agent the floor, once its text is known."""
 
     wordless_s: float = 0.8
     """Silence after speech without words, a cough, a neighbour: dropped, not answered."""
 
     give_up_s: float = 4.0
-    """Silence after which a turn is decided on what is known, should recognition be stuck."""
+    """Silence after which a turn, or speech over the agent, is decided on what is known, should
+    recognition be stuck."""
 
     stale_s: float = 5.0
     """What sounds like speech and says nothing new for so long is noise: the turn is decided."""

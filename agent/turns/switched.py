@@ -14,15 +14,21 @@ from agent.turns.events import (
 from agent.turns.floor import Floor
 from agent.vad.readings import Profile
 
+_KEPT_WAITING = (Floor.DUCKED, Floor.PAUSED, Floor.WAITING)
+
 
 class SwitchedPolicy:
     """Asks one policy after another. Pure.
 
     A new one is told who speaks and what is expected. What the user is saying at that moment
-    belongs to a turn that begins then.
+    belongs to a turn that begins then, and an agent that was kept waiting goes on.
     """
 
+    _policy: TurnPolicy
+
     def __init__(self, policy: TurnPolicy) -> None:
+        self._owes_resume = False
+        self._policy = policy
         self._agent: AgentFloor | None = None
         self._expectation: Expectation | None = None
         self.adopt(policy)
@@ -36,10 +42,11 @@ class SwitchedPolicy:
                 at once.
             yields: Whether speech may interrupt the agent. Otherwise a turn is one whoever speaks.
         """
+        self._owes_resume = self._owes_resume or self.floor in _KEPT_WAITING
         self._policy, self._answers, self._yields = policy, answers, yields
-        for known in (self._expectation, self._agent):
+        for known in (self._expectation, self._agent if yields else None):
             if known:
-                self.push(known)
+                policy.push(known)
 
     @property
     def user_is_speaking(self) -> bool:
@@ -75,8 +82,15 @@ class SwitchedPolicy:
             self._agent = evidence
             if not self._yields:
                 return []
-        decisions = self._policy.push(evidence)
+        decisions = [*self._resumption(evidence.at_sample), *self._policy.push(evidence)]
         is_over = any(decision.kind is DecisionKind.COMMIT for decision in decisions)
         if is_over and not (self._answers and self._yields):
             decisions += self._policy.push(TurnLost(evidence.at_sample))
         return decisions
+
+    def _resumption(self, at_sample: int) -> list[Decision]:
+        """Let an agent go on that the policy before had stopped: this one does not know of it."""
+        if not self._owes_resume:
+            return []
+        self._owes_resume = False
+        return [Decision(DecisionKind.RESUME, at_sample, at_sample, "turns are found another way")]

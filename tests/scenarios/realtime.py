@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -12,6 +13,7 @@ import numpy as np
 from starlette.websockets import WebSocketState
 
 from agent.agent import Agent
+from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import Int16Array
 from agent.audio.resample import resample
 from agent.eval.scripted import unused_executor
@@ -20,7 +22,7 @@ from agent.session import Models
 from agent.settings import Settings
 from agent.turns.ending import EndOfTurn
 from agent.turns.policy import FusedPolicy
-from agent.virtual_time import VirtualLoop
+from agent.virtual_time import PricedExecutor, VirtualLoop
 from tests.scenarios.calling import CallingLanguage
 from tests.scenarios.fakes import (
     FixedProsody,
@@ -56,6 +58,18 @@ class Socket:
         self.application_state = WebSocketState.DISCONNECTED
 
 
+class SlowRecogniser(ScriptedRecogniser):
+    """On a busy machine."""
+
+    def __init__(self, words: list[tuple[str, float, float]], work: Callable[[], None]) -> None:
+        super().__init__(words)
+        self._work = work
+
+    def _hypothesis(self, *, is_final: bool) -> Hypothesis:
+        self._work()
+        return super()._hypothesis(is_final=is_final)
+
+
 @dataclass
 class RealtimeCall:
     """Write down what is said and how the models answer; `client` does the rest."""
@@ -64,6 +78,8 @@ class RealtimeCall:
     agent: Agent = field(default_factory=lambda: Agent("You are a shop.", greeting="Hello."))
     words: list[tuple[str, float, float]] = field(default_factory=list)
     is_beta: bool = False
+    recogniser_s: float = 0.0
+    """What the recogniser takes for each look at what was said."""
 
     def hears(self, text: str, start_s: float, end_s: float) -> None:
         """What the recogniser will understand, and when on the clock of the audio sent."""
@@ -88,13 +104,13 @@ class RealtimeCall:
         models = Models(
             silero=LoudnessPosterior(),
             smart_turn=FixedProsody(0.9),
-            recogniser=lambda: ScriptedRecogniser(self.words),
+            recogniser=self._recogniser,
             policy=lambda: FusedPolicy(ending=EndOfTurn(KNOWN)),
             voice=SteadyVoice(),
             language=lambda _prompt: self.language,
             names={"asr": "scripted"},
             interruption_note=None,
-            executor=unused_executor,
+            executor=self._executor,
         )
         sessions = Sessions(Settings(), models, is_offline=True, agent=lambda: self.agent)
         self.socket = Socket()
@@ -111,6 +127,17 @@ class RealtimeCall:
         finally:
             self.socket.incoming.put_nowait({"type": "websocket.disconnect"})
             await running
+
+    def _executor(self, name: str) -> Executor:
+        if not (self.recogniser_s and name.startswith("asr")):
+            return unused_executor(name)
+        self._thread = PricedExecutor(name)
+        return self._thread
+
+    def _recogniser(self) -> ScriptedRecogniser:
+        if not self.recogniser_s:
+            return ScriptedRecogniser(self.words)
+        return SlowRecogniser(self.words, lambda: self._thread.charge(self.recogniser_s))
 
     # What a client does.
 

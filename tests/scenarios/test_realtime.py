@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from agent.agent import Agent
 from tests.scenarios.calling import Calls, results
 from tests.scenarios.realtime import RealtimeCall
@@ -80,6 +82,49 @@ def test_who_speaks_over_the_agent_interrupts_and_says_what_was_heard():
     ]
     # The next answer was made on it.
     assert call.language.asked[-1][1]["content"] == "Saturn is"
+
+
+@pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+def test_a_recogniser_that_is_late_costs_no_interruption(kind):
+    call = question([LONG, "Which one?"])
+    # Before it is known how much of the agent comes back, speech over it may be its echo.
+    call.hears("no, not that one.", 3.2, 4.4)
+    call.recogniser_s = 0.01
+
+    async def client(call):
+        session = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": kind}}}}
+        await call.send("session.update", session=session)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=1.7)
+        call.recogniser_s = 1.0
+        await call.speak(1.2, then_quiet_s=6.0)
+        await call.until("response.done", 2)
+
+    call.run(client)
+    statuses = [event["response"]["status"] for event in call.all("response.done")]
+    assert statuses == ["cancelled", "completed"]
+    assert [m["content"] for m in call.history if m["role"] == "user"] == [
+        "tell me about Saturn.",
+        "no, not that one.",
+    ]
+
+
+def test_instructions_that_change_over_an_interruption_do_not_undo_it():
+    call = question([LONG, "Which one?"])
+    call.hears("no, not that one.", 4.5, 5.5)
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        await call.speak(0.2)
+        await call.send("session.update", session={"type": "realtime", "instructions": "Be kind."})
+        await call.speak(0.8, then_quiet_s=3.0)
+        await call.until("response.done", 2)
+
+    call.run(client)
+    assert [m["content"] for m in call.history if m["role"] == "user"][-1] == "no, not that one."
+    kinds = [decision["kind"] for decision in call.session.recorder.decisions]
+    assert kinds.count("PAUSE") == kinds.count("BARGE_IN") == 1
 
 
 def test_truncating_what_is_being_said_cuts_sound_and_text():

@@ -21,10 +21,10 @@ class Talk:
         self.began = 0
         self.decisions = []
 
-    def hops(self, probability, duration_s):
+    def hops(self, probability, duration_s, echo=-96.0):
         for _ in range(round(duration_s * RATE / HOP)):
             self.at += HOP
-            self.tell(SpeechProbability(self.at, probability, level_dbfs=-20.0))
+            self.tell(SpeechProbability(self.at, probability, -20.0, echo))
         return self
 
     def speech(self, duration_s):

@@ -100,3 +100,12 @@ def test_what_is_taken_back_is_no_turn():
     hops(policy, 0.99, 0, 40)
     (dropped,) = policy.push(EndRequested(41 * 512, discard=True))
     assert dropped.kind is DecisionKind.HOLD and policy.floor is Floor.OPEN
+
+
+def test_an_agent_that_was_kept_waiting_goes_on_when_turns_are_found_another_way():
+    policy = SwitchedPolicy(FusedPolicy())
+    policy.push(AgentFloor(0, True, unsaid="the moon is far"))
+    assert hops(policy, 0.99, 0, 6)[-1].kind is DecisionKind.PAUSE
+    policy.adopt(FusedPolicy())
+    kinds = [decision.kind for decision in hops(policy, 0.0, 6 * 512, 20)]
+    assert kinds == [DecisionKind.RESUME]

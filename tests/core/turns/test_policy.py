@@ -212,6 +212,26 @@ def test_half_of_hold_on_does_not_cut_the_agent():
     assert talk.kinds() == ["DUCK", "PAUSE", "HOLD"]
 
 
+def test_words_that_come_late_still_take_the_floor():
+    talk = Talk().agent(True, unsaid="the moon is far")
+    # As loud as our own echo would be, and not read yet.
+    talk.hops(0.95, 1.2, echo=-20.0).silence(1.0)
+    assert talk.kinds() == ["DUCK", "PAUSE", "RESUME"]
+    assert talk.hears("no I meant the sun").kinds()[-1] == "BARGE_IN"
+
+
+def test_wait_is_not_all_that_was_said_while_words_are_missing():
+    talk = Talk().agent(True, unsaid="the moon is far").speech(0.3).hears("wait")
+    talk.speech(0.5).silence(1.0)
+    assert talk.kinds() == ["DUCK", "PAUSE"]
+    assert talk.hears("wait I meant the sun").kinds()[-1] == "BARGE_IN"
+
+
+def test_words_that_never_come_are_not_waited_for():
+    talk = Talk().agent(True, unsaid="the moon is far").hops(0.95, 1.2, echo=-20.0).silence(4.2)
+    assert talk.kinds() == ["DUCK", "PAUSE", "RESUME", "BACKCHANNEL"]
+
+
 def test_wait_with_something_behind_it_takes_the_floor():
     talk = Talk().agent(True, unsaid="the moon is far").speech(0.9).hears("wait I meant the sun")
     assert talk.kinds()[-1] == "BARGE_IN"
