@@ -154,7 +154,7 @@ class OverlapSettings:
     steady_in_echo: float = 0.8
     """Likewise for words that are no louder than our echo."""
 
-    steady_unknown: float = 0.95
+    steady_unknown: float = 0.97
     """Likewise while it is not known what the agent says: what a poor canceller leaves can be
     understood, and cannot be told from a user by that."""
 

@@ -50,8 +50,9 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^a-z' ]", " ", text.lower()).split())
 
 
-@pytest.mark.parametrize("chunk", [1, 17, 4801])
+@pytest.mark.parametrize("chunk", [1, 17, 2399])
 def test_any_chunking_gives_the_same_text_and_times(chunk):
+    # Each shorter than the time between any two readings; what is longer is a backlog.
     pcm = dialogue(0.3, STORY[6])
     partials, final = stream(pcm, chunk)
     usual_partials, usual_final = stream(pcm)
