@@ -33,8 +33,13 @@ KEY_PATIENCE_S = 5.0
 class Floor(Protocol):
     """The two sides of a conversation, as a step sees them."""
 
-    async def say(self, text: str) -> None:
-        """Speak after what is already being said."""
+    async def say(self, text: str, *, more_follows: bool = False) -> None:
+        """Speak after what is already being said.
+
+        Args:
+            text: The line.
+            more_follows: It only bridges the time until something is said that belongs to it.
+        """
         ...
 
     async def listen(self, patience_s: float, expects: Expects) -> str | None:
@@ -124,10 +129,15 @@ class Conversation(Generic[State]):
             kept=self.kept,
         )
 
-    async def say(self, text: str) -> None:
-        """Speak after what is already being said. An empty line is nothing."""
+    async def say(self, text: str, *, more_follows: bool = False) -> None:
+        """Speak after what is already being said. An empty line is nothing.
+
+        Args:
+            text: The line.
+            more_follows: It only bridges the time until something is said that belongs to it.
+        """
         if text.strip():
-            await self._floor.say(text)
+            await self._floor.say(text, more_follows=more_follows)
 
     async def ask(
         self, question: str, *, patience_s: float = PATIENCE_S, expects: Expects = OPEN

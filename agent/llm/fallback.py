@@ -150,6 +150,11 @@ class Fallback:
         self._spoke_s = 0.0
         self._waits_for_server = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a question waits for its answer, or for the rest of it."""
+        return self._state is not _State.IDLE
+
     def request_started(self, now_s: float) -> list[Action]:
         """A request has left, the first of a question or the retry that was asked for."""
         if self._state is not _State.DOWN:

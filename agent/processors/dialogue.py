@@ -32,6 +32,7 @@ from agent.llm.correction import correct
 from agent.llm.prompt import system_prompt
 from agent.observe.hidden import Hidden
 from agent.processors.frames import (
+    MORE_FOLLOWS,
     ClientEventFrame,
     CorrectionFrame,
     ExpectationFrame,
@@ -147,9 +148,12 @@ class Dialogue(FrameProcessor):
 
     # The floor of the conversation.
 
-    async def say(self, text: str) -> None:
+    async def say(self, text: str, *, more_follows: bool = False) -> None:
         """Speak after what is already being said."""
-        await self.push_frame(TTSSpeakFrame(text))
+        line = TTSSpeakFrame(text)
+        if more_follows:
+            line.metadata[MORE_FOLLOWS] = True
+        await self.push_frame(line)
 
     async def listen(self, patience_s: float, expects: Expects) -> str | None:
         """Take the caller's next turn."""

@@ -22,6 +22,10 @@ from agent.turns.echo import SILENT_DBFS
 from agent.turns.events import Decision
 from agent.vad.readings import Profile
 
+MORE_FOLLOWS = "more_follows"
+"""Key of the metadata of a line, and of the end of a response: it only bridges the time until the
+answer."""
+
 
 @dataclass
 class HopFrame(SystemFrame):

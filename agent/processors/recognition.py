@@ -20,6 +20,7 @@ from agent.audio.chunk import SAMPLE_RATE, samples
 from agent.audio.ring import PRE_ROLL_SAMPLES, PreRoll
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import (
+    MORE_FOLLOWS,
     ClientEventFrame,
     CorrectionFrame,
     ExpectationFrame,
@@ -261,7 +262,10 @@ class Recognition(FrameProcessor):
         self._is_broken = False
         self._recorder.failed_over("recogniser")
         text = _LATE if trouble is Trouble.LATE else _NOT_UNDERSTOOD
-        self.create_task(self.push_frame(TTSSpeakFrame(text)))
+        line = TTSSpeakFrame(text)
+        if trouble is Trouble.LATE:
+            line.metadata[MORE_FOLLOWS] = True
+        self.create_task(self.push_frame(line))
 
     async def _push_tentative(self, hypothesis: Hypothesis) -> None:
         await self.push_frame(HypothesisFrame(hypothesis=hypothesis))

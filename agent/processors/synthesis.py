@@ -26,7 +26,12 @@ from pipecat.processors.frame_processor import (
 from agent.llm.draft import Draft
 from agent.llm.fallback import Action, Failure, Fallback, Retry, Say
 from agent.observe.record import TurnRecorder
-from agent.processors.frames import DraftStartFrame, LanguageFailureFrame, SpeechFrame
+from agent.processors.frames import (
+    MORE_FOLLOWS,
+    DraftStartFrame,
+    LanguageFailureFrame,
+    SpeechFrame,
+)
 from agent.tts.clauses import ClauseSplitter
 from agent.tts.spare import Spare
 from agent.tts.speech import Speech, Voice
@@ -114,7 +119,7 @@ class Synthesis(FrameProcessor):
             case LanguageFailureFrame():
                 self._failure = frame.failure
             case TTSSpeakFrame():
-                await self._say_alone(frame.text)
+                await self._say_alone(frame.text, bridges=MORE_FOLLOWS in frame.metadata)
             case EndFrame():
                 # A farewell may still wait for its voice.
                 await self._finish()
@@ -181,10 +186,14 @@ class Synthesis(FrameProcessor):
         for clause in self._splitter.finish():
             await self._say(clause)
         self._is_responding = False
-        await self._put(frame)
         if failure:
-            await self._act(self._fallback.failed(failure, self._now()))
+            actions = self._fallback.failed(failure, self._now())
+            if self._fallback.is_open:
+                frame.metadata[MORE_FOLLOWS] = True
+            await self._put(frame)
+            await self._act(actions)
             return
+        await self._put(frame)
         if called_tool:
             self._fallback.token(self._now())
         await self._act(self._fallback.finished(self._now()))
@@ -203,14 +212,22 @@ class Synthesis(FrameProcessor):
         if self._is_responding:
             await self._say(text)
         else:
-            await self._say_alone(text)
+            await self._say_alone(text, bridges=self._fallback.is_open)
 
-    async def _say_alone(self, text: str) -> None:
-        """Speak a line that is no answer of the model's, as a response of its own."""
+    async def _say_alone(self, text: str, *, bridges: bool) -> None:
+        """Speak a line that is no answer of the model's, as a response of its own.
+
+        Args:
+            text: The line.
+            bridges: Whether the answer is still to come.
+        """
         await self._put(LLMFullResponseStartFrame())
         for clause in (splitter := ClauseSplitter()).push(text) + splitter.finish():
             await self._say(clause)
-        await self._put(LLMFullResponseEndFrame())
+        end = LLMFullResponseEndFrame()
+        if bridges:
+            end.metadata[MORE_FOLLOWS] = True
+        await self._put(end)
 
     async def _watch_model(self) -> None:
         while True:

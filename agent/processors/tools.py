@@ -130,7 +130,7 @@ class ToolCalls:
         if tool.options.filler:
             done, _ = await asyncio.wait({shielded}, timeout=tool.options.filler_after_s)
             if not done:
-                await self._conversation.say(tool.options.filler)
+                await self._conversation.say(tool.options.filler, more_follows=True)
         return await shielded
 
     async def _work(self, tool: Tool, arguments: dict[str, Any]) -> Any:

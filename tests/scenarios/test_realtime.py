@@ -6,6 +6,7 @@ import pytest
 
 from agent.agent import Agent
 from tests.scenarios.calling import Calls, results
+from tests.scenarios.fakes import DEAD
 from tests.scenarios.realtime import RealtimeCall
 
 MANUAL = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
@@ -347,3 +348,47 @@ def test_messages_are_taken_out_and_put_between():
 
     call.run(client)
     assert [m["content"] for m in call.history] == ["one", "two", "three", "Yes."]
+
+
+def test_a_filler_belongs_to_the_response_behind_it():
+    agent = Agent("You are a shop.")
+
+    @agent.tool(filler="One moment.")
+    async def look_up() -> str:
+        """Look something up."""
+        await asyncio.sleep(3)
+        return "found"
+
+    call = question([Calls({"look_up": {}}), "Here it is."])
+    call.agent = agent
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=8.0)
+        await call.until("response.done")
+
+    call.run(client)
+    (done,) = call.all("response.done")
+    assert len(call.all("response.created")) == 1
+    assert [item["content"][0]["transcript"] for item in done["response"]["output"]] == [
+        "One moment.",
+        "Here it is.",
+    ]
+
+
+def test_a_model_that_fails_once_costs_an_explicit_response_no_second_one():
+    call = RealtimeCall([DEAD, "Here it is."])
+    content = [{"type": "input_text", "text": "Where is it?"}]
+    item = {"type": "message", "role": "user", "content": content}
+
+    async def client(call):
+        await call.send("conversation.item.create", item=item)
+        await call.send("response.create")
+        await call.quiet(12.0)
+
+    call.run(client)
+    (done,) = call.all("response.done")
+    assert done["response"]["status"] == "completed"
+    assert len(call.all("response.created")) == 1
+    texts = [item["content"][0]["transcript"] for item in done["response"]["output"]]
+    assert texts[-1] == "Here it is." and len(texts) == 2

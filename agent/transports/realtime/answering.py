@@ -14,6 +14,7 @@ Send = Callable[[Event], None]
 class _Response:
     id: str
     metadata: Any = None
+    is_owed: bool = False
     output: list[Item] = field(default_factory=list)
 
 
@@ -58,7 +59,7 @@ class Answering:
 
     def request(self, metadata: Any = None) -> None:
         """The client has asked for a response."""
-        self._begin(metadata)
+        self._begin(metadata).is_owed = True
 
     def queued(self, samples: int, words: Sequence[tuple[str, int]]) -> None:
         """Note a packet that is about to be sent.
@@ -113,12 +114,20 @@ class Answering:
     def called_here(self) -> None:
         """The agent runs a tool of its own: what it says next belongs to the same response."""
         self._calls_here = True
+        (self._response or self._begin()).is_owed = True
 
-    def ended(self) -> None:
-        """What the agent had to say has been heard."""
+    def ended(self, *, more_follows: bool = False) -> None:
+        """What the agent had to say has been heard.
+
+        Args:
+            more_follows: It only bridged the time until the answer, which belongs to the same
+                response where one is owed: asked for by the client, or behind a tool.
+        """
         self._close_message("completed")
+        if self._response is None or (more_follows and self._response.is_owed):
+            return
         stays_open, self._calls_here = self._calls_here, False
-        if self._response and not stays_open:
+        if not stays_open:
             self._close("completed", None)
 
     def interrupted(self, *, by_client: bool) -> None:

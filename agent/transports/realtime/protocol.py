@@ -381,10 +381,15 @@ class RealtimeProtocol:
         else:
             self.answering.called_here()
 
-    def ended(self) -> None:
-        """What the agent had to say has been heard."""
+    def ended(self, *, more_follows: bool = False) -> None:
+        """What the agent had to say has been heard.
+
+        Args:
+            more_follows: It was said to bridge the time until the answer.
+        """
         self._writer.cut()
-        self.answering.ended()
+        # What the client asked for and the model does not know of yet cannot have been answered.
+        self.answering.ended(more_follows=more_follows or self._wanted is not None)
 
     def interrupted(self) -> None:
         """The agent was cut off."""

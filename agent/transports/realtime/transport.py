@@ -37,6 +37,9 @@ WORDS = "words"
 """Key of an audio frame's metadata under which the agent's words travel, each with the sample from
 which on it counts as heard."""
 
+MORE_FOLLOWS = "more_follows"
+"""Key of the metadata of a response's end: what was said only bridged the time until the answer."""
+
 _GONE_QUIET_S = 1.0
 """A client that has sent nothing for so long in the middle of a turn has stopped sending: silence
 is heard in its place, so that the turn can end. A network that stands still for so long would have
@@ -154,7 +157,7 @@ class RealtimeOutput(StreamOutput):
                     words: Sequence[tuple[str, int]] = frame.metadata.get(WORDS, ())
                     protocol.queued(len(frame.audio), words)
                 case LLMFullResponseEndFrame():
-                    protocol.ended()
+                    protocol.ended(more_follows=frame.metadata.get(MORE_FOLLOWS, False))
                 case FunctionCallsStartedFrame():
                     for call in frame.function_calls:
                         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)

@@ -19,7 +19,7 @@ class TextFloor:
         self.ended = False
         self.transferred = None
 
-    async def say(self, text):
+    async def say(self, text, *, more_follows=False):
         self.said.append(text)
 
     async def listen(self, patience_s, expects):

@@ -261,6 +261,38 @@ def test_a_call_of_the_agents_own_tool_keeps_the_response_open():
     assert len(talk.take().one("response.done")["response"]["output"]) == 1
 
 
+def test_a_line_that_bridges_the_wait_is_part_of_the_response_the_client_asked_for():
+    talk = Talk(session=MANUAL)
+    talk.send("input_audio_buffer.append", audio=AUDIO)
+    talk.send("input_audio_buffer.commit")
+    talk.send("response.create")
+    # The model knows nothing of it yet: the text of the turn is late.
+    talk.says("One moment")
+    talk.protocol.ended()
+    assert "response.done" not in talk.take().kinds
+    talk.told("transcript", role="user", text="Hello", final=True)
+    talk.protocol.turn_stored()
+    assert talk.take().commands == [Respond("", None)]
+    talk.says("So")
+    talk.protocol.ended(more_follows=True)
+    assert "response.done" not in talk.take().kinds
+    talk.says("It rains")
+    talk.protocol.ended()
+    done = talk.take().one("response.done")["response"]
+    assert [item["content"][0]["transcript"] for item in done["output"]] == [
+        "One moment",
+        "So",
+        "It rains",
+    ]
+
+
+def test_a_line_that_nobody_asked_for_is_a_response_of_its_own():
+    talk = Talk()
+    talk.says("One moment")
+    talk.protocol.ended(more_follows=True)
+    assert talk.take().one("response.done")["response"]["status"] == "completed"
+
+
 def test_one_response_at_a_time():
     talk = Talk()
     first = talk.send("response.create", response={"metadata": {"n": "1"}})
