@@ -184,6 +184,7 @@ class VoiceSession:
             models.is_model_ready,
             models.spare,
             lambda: self._thread("tts"),
+            settings.tts.first_audio_s,
         )
         self._worker = PipelineWorker(
             Pipeline(edit(self._stages(transport))),

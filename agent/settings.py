@@ -132,6 +132,9 @@ class TtsSettings(_Section):
     tier: Literal["auto", "student", "full"] = "auto"
     """full is Kokoro-82M, student its distillation; auto measures what the machine can speak."""
     voice: str = "af_heart"
+    first_audio_s: float = Field(1.0, gt=0, le=2)
+    """Without sound of a clause by then, the next of models.tts_standby speaks it. Where there is
+    none, nothing changes."""
 
 
 class PlayoutSettings(_Section):
@@ -387,7 +390,7 @@ class ModelSettings(_Section):
     tts: Annotated[str, AfterValidator(model_named("tts"))] | None = None
     """Such as kokoro:af_heart. Unset: the section tts."""
     tts_standby: tuple[Annotated[str, AfterValidator(model_named("tts"))], ...] = ()
-    """Voices that speak when the first one fails, in order."""
+    """Voices that speak when the first one fails or is late, in order."""
     paths: Mapping[str, Path] = Field(default_factory=dict)
     """Directories to use instead of the cache, by model name."""
 

@@ -1,6 +1,7 @@
 """Tokens in, speech with word times out, clause by clause."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
@@ -35,6 +36,7 @@ from agent.processors.frames import (
 from agent.tts.clauses import ClauseSplitter
 from agent.tts.spare import Spare
 from agent.tts.speech import Speech, Voice
+from agent.tts.standby import StandbyVoice
 
 _WAITING_CLAUSES = 64
 """Clauses a response may have waiting: several minutes of speech. Full, the model waits."""
@@ -47,6 +49,8 @@ _LOST_S = 6.0
 
 _TICK_S = 0.1
 """How often the model's silence is looked at."""
+
+_Step = asyncio.Future[Speech | None]
 
 _Work = str | LLMFullResponseEndFrame | LLMFullResponseStartFrame
 
@@ -67,8 +71,10 @@ class Synthesis(FrameProcessor):
         is_model_ready: Callable[[], bool],
         spare: Spare | None = None,
         new_executor: Callable[[], Executor] | None = None,
+        first_audio_s: float = 1.0,
     ) -> None:
         super().__init__()
+        self._first_audio_s = first_audio_s
         self._spare = spare or Spare()
         self._new_executor = new_executor
         self._is_spared = False
@@ -267,10 +273,13 @@ class Synthesis(FrameProcessor):
             self._queue.task_done()
 
     async def _speak(self, clause: str, generation: int) -> None:
-        stretches = self._voice.speak(clause)
+        asked_s = self._now()
+        stretches, begun = await self._open(clause, generation)
+        step: _Step | None = begun
         while generation == self._generation:
+            step = step or self._begun(stretches)
             try:
-                speech = await self._stretch(stretches, generation)
+                speech = await self._stretch(step, generation, asked_s)
             except Exception as error:  # noqa: BLE001 - a voice that breaks must not end the call
                 logger.error("the voice failed: {}", type(error).__name__)
                 await self._stand_in(self._spare.failed, generation)
@@ -280,10 +289,27 @@ class Synthesis(FrameProcessor):
             if generation == self._generation:
                 self._mark("first_speech")
                 await self.push_frame(SpeechFrame(speech=speech))
+            asked_s, step = self._now(), None
 
-    async def _stretch(self, stretches: Iterator[Speech], generation: int) -> Speech | None:
-        step = self._run(lambda: next(stretches, None))
-        done, _ = await asyncio.wait({step}, timeout=_LATE_S)
+    async def _open(self, clause: str, generation: int) -> tuple[Iterator[Speech], _Step]:
+        """Begin a clause, in the first voice that does not keep the caller waiting."""
+        while True:
+            stretches = self._voice.speak(clause)
+            step = self._begun(stretches)
+            if not (isinstance(self._voice, StandbyVoice) and self._new_executor):
+                return stretches, step
+            done, _ = await asyncio.wait({step}, timeout=self._first_audio_s)
+            is_wanted = not done and generation == self._generation
+            if not is_wanted or not self._voice.pass_over(stretches):
+                return stretches, step
+            self._recorder.failed_over("voice")
+            # The late one keeps its thread until it is done with it, and what it gives is dropped.
+            step.add_done_callback(lambda late: late.cancelled() or late.exception())
+            self._executor = self._new_executor()
+
+    async def _stretch(self, step: _Step, generation: int, asked_s: float) -> Speech | None:
+        late_in_s = max(0.0, asked_s + _LATE_S - self._now())
+        done, _ = await asyncio.wait({step}, timeout=late_in_s)
         if not done:
             await self._stand_in(self._spare.late, generation)
             done, _ = await asyncio.wait({step}, timeout=_LOST_S - _LATE_S)
@@ -306,7 +332,8 @@ class Synthesis(FrameProcessor):
     def _mark(self, stage: str) -> None:
         self._recorder.mark(stage, draft=bool(self._draft and self._draft.is_pending))
 
-    def _run(self, step: Callable[[], Speech | None]) -> "asyncio.Future[Speech | None]":
+    def _begun(self, stretches: Iterator[Speech]) -> _Step:
+        step = functools.partial(next, stretches, None)
         return asyncio.get_running_loop().run_in_executor(self._executor, step)
 
     def _now(self) -> float:

@@ -65,6 +65,22 @@ def test_all_sound_at_the_rate_of_the_first():
     assert speech.sample_rate == 24_000 and len(speech.pcm) == pytest.approx(2400, abs=4)
 
 
+def test_a_voice_that_is_late_rests_while_there_is_another():
+    now = [0.0]
+    first, second = Voice("a"), Voice("b")
+    voice = StandbyVoice([first, second], clock=lambda: now[0])
+    late = voice.speak("how far")
+    next(late)
+    assert voice.pass_over(late) and said(voice) == ["b:how", "b:far"]
+    # Another conversation had been waiting for the same voice: the second one is not to blame.
+    assert voice.pass_over(late) and said(voice) == ["b:how", "b:far"]
+    behind = voice.speak("how far")
+    next(behind)
+    assert not voice.pass_over(behind)
+    now[0] = 31.0
+    assert said(voice) == ["a:how", "a:far"]
+
+
 class TestContract(VoiceContract):
     def make(self):
         return StandbyVoice([Voice("a", fails_after=0), SteadyVoice()])
