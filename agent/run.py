@@ -11,6 +11,7 @@ from loguru import logger
 
 from agent.agent import Agent
 from agent.errors import SettingsError
+from agent.live import waiting
 from agent.parts import backups, resolved
 from agent.settings import Settings, load
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FileAgent:
-    """The agent of a YAML file, as the file is when a conversation begins.
+    """The agent of a YAML file, as the file is when a conversation begins, and its settings.
 
     A file that has become wrong changes nothing: callers keep the last agent that was right.
     """
@@ -27,29 +28,37 @@ class FileAgent:
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
         self._settings = settings
+        self._at_start = settings
         self._agent = Agent.of(settings.agent)
         self._stamp = self._look()
 
     def __call__(self) -> Agent:
         """Return the agent of now."""
+        self._follow()
+        return self._agent
+
+    def settings(self) -> Settings:
+        """Return the settings of now, as they stand in the file."""
+        self._follow()
+        return self._settings
+
+    def _follow(self) -> None:
         stamp = self._look()
         if stamp != self._stamp:
             self._stamp = stamp
             self._reload()
-        return self._agent
 
     def _reload(self) -> None:
         try:
             settings = load(self._path)
-            self._agent = Agent.of(settings.agent)
+            agent = Agent.of(settings.agent)
         except SettingsError as error:
             logger.error("the agent stays as it was: {}", error)
             return
-        before, now = self._settings.model_dump(), settings.model_dump()
-        later = [name for name in now if name != "agent" and now[name] != before[name]]
-        if later:
-            logger.warning("restart to apply what has changed in: {}", ", ".join(later))
-        logger.info("new conversations are held with the agent as {} is now", self._path)
+        self._agent, self._settings = agent, settings
+        if later := waiting(self._at_start, settings):
+            logger.warning("restart to apply what has changed: {}", ", ".join(later))
+        logger.info("new conversations are held as {} says now", self._path)
 
     def _look(self) -> tuple[int, int]:
         try:
@@ -82,13 +91,14 @@ def run(
     from agent.server.serve import serve
 
     settings = _read(path) if path else settings or Settings()
+    file = FileAgent(path, settings) if path else None
     if record:
         kept = settings.record.model_copy(update=dict(record))
         settings = settings.model_copy(update={"record": kept})
     given = {"host": host, "port": port}
     changed = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})
-    asyncio.run(serve(settings, agent=FileAgent(path, settings) if path else None))
+    asyncio.run(serve(settings, agent=file, now=file.settings if file else None))
     return 0
 
 

@@ -19,6 +19,7 @@ from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
 from agent.choices import Choice, split_endpoint
 from agent.errors import DuplexError, MissingModelError
+from agent.live import applied
 from agent.llm.cores import physical_cores
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint, resolve
@@ -97,14 +98,13 @@ class Runtimes:
                 endpoint = group.create_task(self._endpoint())
         except* DuplexError as errors:
             raise _first(errors) from None
-        settings = self._settings
         (ears, recogniser), spoken = moonshine.result(), voice.result()
         language = endpoint.result()
         models = Models(
             silero=silero.result(),
             smart_turn=smart_turn.result(),
             recogniser=lambda: self._sides(recogniser),
-            policy=lambda: FusedPolicy(policy_settings(settings.turns)),
+            policy=lambda: FusedPolicy(policy_settings(self._settings.turns)),
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
             fallback=self._fallback,
@@ -116,6 +116,14 @@ class Runtimes:
         )
         models = self._parts.put_into(models)
         return replace(models, spare=await asyncio.to_thread(spare, models.voice))
+
+    def adopt(self, settings: Settings) -> None:
+        """Make what the next conversation is held with by these settings, with the same models."""
+        before = self._settings.asr
+        self._settings = applied(self._settings, settings)
+        asr = self._settings.asr
+        if self._cloud and (asr.language, asr.hints) != (before.language, before.hints):
+            self._cloud.new_client = client_for(_cloud_settings(asr))
 
     async def close(self) -> None:
         """Stop what runs beside this process."""
@@ -208,7 +216,7 @@ class Runtimes:
             endpoint=endpoint,
             sampling=self._sampling(),
             extra_body={},
-            backups=tuple(self._backups),
+            backups=tuple(replace(one, sampling=self._sampling()) for one in self._backups),
         )
         if self._named is None and (server := self._server) and (warmer := self._warmer):
             slot = server.slots.take()
@@ -240,14 +248,17 @@ class Runtimes:
 def _cloud(asr: AsrSettings) -> Cloud | None:
     if asr.effective_mode == Mode.EDGE or not asr.cloud.url:
         return None
-    settings = CloudSettings(
-        url=asr.cloud.url,
+    return Cloud(client_for(_cloud_settings(asr)))
+
+
+def _cloud_settings(asr: AsrSettings) -> CloudSettings:
+    return CloudSettings(
+        url=asr.cloud.url or "",
         key=asr.cloud.key.get_secret_value() if asr.cloud.key else "",
         model=asr.cloud.model,
         language=asr.language,
         hints=asr.hints,
     )
-    return Cloud(client_for(settings))
 
 
 def policy_settings(settings: TurnSettings) -> PolicySettings:

@@ -11,6 +11,7 @@ import uvicorn
 
 from agent.agent import Agent
 from agent.errors import SettingsError
+from agent.live import applied
 from agent.parts import Parts
 from agent.runtimes import Runtimes
 from agent.server.admission import require_keys
@@ -28,6 +29,7 @@ async def serve(
     *,
     agent: Callable[[], Agent] | None = None,
     parts: Parts | None = None,
+    now: Callable[[], Settings] | None = None,
 ) -> None:
     """Load the models, print the address, serve until interrupted, drain.
 
@@ -35,6 +37,8 @@ async def serve(
         settings: Every knob.
         agent: Asked who talks as each conversation begins; None for the agent of the settings.
         parts: What stands in a built-in model's place.
+        now: Asked for the settings as each conversation begins; of these, what needs no restart
+            is taken.
 
     Raises:
         SettingsError: An address is taken, open to the network without a key, or its certificate
@@ -44,7 +48,7 @@ async def serve(
     # Before the models load: what is wrong here should be told at once, not after five seconds.
     listener = listen(settings.server)
     async with (
-        _running(settings, agent, parts) as sessions,
+        _running(settings, agent, parts, now) as sessions,
         telephone(sessions),
         audiosocket(sessions),
         retention(settings.phone),
@@ -92,12 +96,22 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def _running(
-    settings: Settings, agent: Callable[[], Agent] | None, parts: Parts | None
+    settings: Settings,
+    agent: Callable[[], Agent] | None,
+    parts: Parts | None,
+    now: Callable[[], Settings] | None,
 ) -> AsyncIterator[Sessions]:
     runtimes = Runtimes(settings, parts)
+
+    def current() -> Settings:
+        following = applied(settings, now()) if now else settings
+        runtimes.adopt(following)
+        return following
+
     try:
         models = await runtimes.load()
-        yield Sessions(settings, models, is_offline=runtimes.is_offline, agent=agent)
+        offline = runtimes.is_offline
+        yield Sessions(settings, models, is_offline=offline, agent=agent, now=current)
     finally:
         await runtimes.close()
 

@@ -51,8 +51,10 @@ class Sessions:
         *,
         is_offline: bool,
         agent: Callable[[], Agent] | None = None,
+        now: Callable[[], Settings] | None = None,
     ) -> None:
         self._agent = agent or (lambda: Agent.of(settings.agent))
+        self._now = now or (lambda: settings)
         self.settings = settings
         self.models = models
         self.is_offline = is_offline
@@ -137,6 +139,7 @@ class Sessions:
         self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool
     ) -> None:
         """Hold a conversation in OpenAI's Realtime protocol over an accepted WebSocket."""
+        self.settings = self._now()
         agent = self._agent()
         protocol = RealtimeProtocol(configuration(agent, self.models), is_beta=is_beta)
         protocol.begin()
@@ -281,6 +284,7 @@ class Sessions:
         greets: bool = True,
     ) -> VoiceSession:
         """Begin a conversation, which gives the place back when it ends."""
+        self.settings = self._now()
         agent = agent or self._agent()
         prompt = system_prompt(agent.instructions, has_tools=agent.has_tools)
         models = models or self.models

@@ -78,6 +78,9 @@ class RealtimeCall:
     agent: Agent = field(default_factory=lambda: Agent("You are a shop.", greeting="Hello."))
     words: list[tuple[str, float, float]] = field(default_factory=list)
     is_beta: bool = False
+    settings: Settings = field(default_factory=Settings)
+    now: Callable[[], Settings] | None = None
+    """The settings as each conversation begins."""
     recogniser_s: float = 0.0
     """What the recogniser takes for each look at what was said."""
 
@@ -112,7 +115,9 @@ class RealtimeCall:
             interruption_note=None,
             executor=self._executor,
         )
-        sessions = Sessions(Settings(), models, is_offline=True, agent=lambda: self.agent)
+        sessions = Sessions(
+            self.settings, models, is_offline=True, agent=lambda: self.agent, now=self.now
+        )
         self.socket = Socket()
         running = asyncio.create_task(
             sessions.run_realtime(

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from agent.agent import Agent
+from agent.settings import AsrSettings, PlayoutSettings, Settings
 from tests.scenarios.calling import Calls, results
 from tests.scenarios.fakes import DEAD
 from tests.scenarios.realtime import RealtimeCall
@@ -392,3 +393,17 @@ def test_a_model_that_fails_once_costs_an_explicit_response_no_second_one():
     assert len(call.all("response.created")) == 1
     texts = [item["content"][0]["transcript"] for item in done["response"]["output"]]
     assert texts[-1] == "Here it is." and len(texts) == 2
+
+
+def test_a_conversation_takes_the_settings_of_the_moment_it_begins():
+    now = Settings(asr=AsrSettings(private=True), playout=PlayoutSettings(lead_s=0.5))
+    call = question(["It is far away."])
+    call.now = lambda: now
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=4.0)
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.session.is_private and call.history[-1]["content"] == "It is far away."

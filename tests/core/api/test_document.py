@@ -6,14 +6,16 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loguru import logger
 from pydantic import ValidationError
 
 from agent.__main__ import main
 from agent.agent import Agent
 from agent.document import secrets, variable, write
 from agent.errors import SettingsError
+from agent.live import LIVE, applied
 from agent.run import FileAgent
-from agent.settings import Settings, load
+from agent.settings import ServerSettings, Settings, load
 from tests.core.api.test_values import CASES
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
@@ -151,6 +153,43 @@ def test_a_changed_file_is_a_changed_agent_and_a_wrong_one_changes_nothing(tmp_p
     assert current().greeting == "two, changed"
     path.unlink()
     assert current().greeting == "two, changed"
+
+
+@pytest.fixture
+def warnings():
+    lines = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
+    yield lines
+    logger.remove(sink)
+
+
+def test_a_changed_file_changes_what_needs_no_restart_and_names_the_rest(tmp_path, warnings):
+    path = tmp_path / "agent.yaml"
+    path.write_text("turns: {profile: auto}\n")
+    file = FileAgent(path, load(path, {}))
+    # As the command line has it: no change of the file's.
+    running = Settings(server=ServerSettings(port=0))
+    path.write_text("turns: {profile: short}\nllm: {temperature: 0.7}\nplayout: {lead_s: 0.1}\n")
+    now = applied(running, file.settings())
+    assert (now.turns.profile, now.llm.temperature, now.playout.lead_s) == ("short", 0.7, 0.1)
+    assert now.server.port == 0 and not warnings
+
+    path.write_text(
+        "turns: {profile: short}\nserver: {port: 7000}\nmodels: {asr: moonshine:tiny}\n"
+    )
+    now = applied(running, file.settings())
+    assert now.llm.temperature == 0.3 and now.server.port == 0 and now.models.asr is None
+    assert warnings == ["restart to apply what has changed: server.port, models.asr"]
+    # Once for each change.
+    assert file.settings() is file.settings() and len(warnings) == 1
+
+    path.write_text("turns: {profile: nonsense}\n")
+    assert file.settings().server.port == 7000
+
+
+def test_every_setting_that_is_said_to_need_no_restart_is_one():
+    for section, keys in LIVE.items():
+        assert keys <= set(getattr(Settings(), section).model_dump()), section
 
 
 def test_an_agent_of_the_settings_is_the_agent_of_code():
