@@ -15,6 +15,44 @@ BLOCK = samples(0.01)
 _REFERENCE_S = 4.0
 """Speech that may be handed over before it sounds."""
 
+_HEARD_FAR = 100
+_HEARD_NEAR = 3
+"""Peaks, in steps of 16 bits: far-end speech, and more than the digital silence of a program."""
+
+_NO_PATH_BLOCKS = 100
+"""Far-end speech of which the near end holds nothing: 1 s, longer than any echo takes."""
+
+_PATH_BLOCKS = 50
+"""Sound together with the far end after which there may be a path after all: 0.5 s. Who speaks over
+the agent pauses it sooner."""
+
+
+class EchoPath:
+    """Whether what the loudspeaker plays can reach the microphone. Pure.
+
+    A program, a gate or a headset that sends digital silence while the agent speaks has no echo,
+    and a canceller that never heard one takes the first words over the agent for it.
+    """
+
+    def __init__(self) -> None:
+        self._silent = self._loud = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether it must be reckoned with."""
+        return self._silent < _NO_PATH_BLOCKS
+
+    def push(self, near: Int16Array, far: Int16Array) -> None:
+        """Take one block of both ends, int16."""
+        if np.abs(far.astype(np.int32)).max() < _HEARD_FAR:
+            return
+        if np.abs(near.astype(np.int32)).max() <= _HEARD_NEAR:
+            self._silent, self._loud = self._silent + 1, 0
+            return
+        self._loud += 1
+        if self._loud >= _PATH_BLOCKS or self.exists:
+            self._silent = 0
+
 
 class Reference:
     """What the loudspeaker plays, by the sample at which it plays it. Pure.
@@ -79,6 +117,7 @@ class EchoCanceller:
             high_pass_filter=True,
             stream_delay_ms=round(1000 * delay_s),
         )
+        self._path = EchoPath()
         self._near: Int16Array = np.zeros(0, np.int16)
         self._far: Int16Array = np.zeros(0, np.int16)
 
@@ -108,8 +147,10 @@ class EchoCanceller:
         cleaned: Int16Array = np.zeros(whole, np.int16)
         for start in range(0, whole, BLOCK):
             stop = start + BLOCK
-            cleaned[start:stop] = self._processor.process(
-                self._near[start:stop], self._far[start:stop]
-            )
+            near_block, far_block = self._near[start:stop], self._far[start:stop]
+            # Also where it is not needed: it goes on learning.
+            block = self._processor.process(near_block, far_block)
+            self._path.push(near_block, far_block)
+            cleaned[start:stop] = block if self._path.exists else near_block
         self._near, self._far = self._near[whole:], self._far[whole:]
         return cleaned

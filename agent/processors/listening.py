@@ -105,6 +105,9 @@ class Listening(FrameProcessor):
     def _without_echo(self, canceller: EchoCanceller, pcm: Int16Array) -> Int16Array:
         far = self._far_end.read(self._received, len(pcm))
         self._received += len(pcm)
+        if self.muted:
+            # What does not come back meanwhile says nothing of the path.
+            far = np.zeros_like(far)
         return canceller.process(pcm, far)
 
     async def _report(self, probability: float) -> None:

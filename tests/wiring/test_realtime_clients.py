@@ -97,7 +97,7 @@ async def test_the_openai_sdk_holds_a_conversation(url, model):
                 "instructions": "You are a shop.",
                 "tools": [TOOL],
                 "audio": {
-                    "input": {"turn_detection": {"type": "semantic_vad"}},
+                    "input": {"turn_detection": {"type": "server_vad"}},
                     "output": {"voice": "marin"},
                 },
             }

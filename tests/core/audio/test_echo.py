@@ -51,6 +51,40 @@ def test_chunking_does_not_change_what_comes_out(size):
     assert len(whole) == 9600
 
 
+def speech(seconds, seed):
+    """Noise in syllables, int16, 16 kHz."""
+    count = round(16_000 * seconds)
+    loudness = 2000 * (1 + np.sin(2 * np.pi * 4 * np.arange(count) / 16_000))
+    return (np.random.default_rng(seed).normal(0, 1, count) * loudness).astype(np.int16)
+
+
+def level(pcm):
+    return float(np.sqrt(np.mean(pcm.astype(float) ** 2)))
+
+
+def test_words_over_an_agent_that_never_came_back_are_left_as_they_are():
+    far, words = speech(2.3, 1), speech(0.3, 2)
+    near = np.concatenate([np.zeros(32_000, np.int16), words])
+    assert np.array_equal(EchoCanceller().process(near, far)[32_000:], words)
+    # One that might have come back is not trusted so soon.
+    early = EchoCanceller().process(near[-12_800:], far[-12_800:])
+    assert not np.array_equal(early[-len(words) :], words)
+
+
+def test_an_echo_that_begins_late_is_taken_out():
+    far = speech(8.0, 1)
+    near = np.concatenate([np.zeros(32_000, np.int16), (far[31_000:-1000] * 0.3).astype(np.int16)])
+    cleaned = EchoCanceller().process(near, far)
+    assert level(cleaned[-32_000:]) < 0.25 * level(near[-32_000:])
+
+
+def test_an_echo_is_taken_out():
+    far = speech(6.0, 1)
+    near = np.concatenate([np.zeros(1000, np.int16), (far[:-1000] * 0.3).astype(np.int16)])
+    cleaned = EchoCanceller().process(near, far)
+    assert level(cleaned[-32_000:]) < 0.25 * level(near[-32_000:])
+
+
 def test_a_machine_without_the_canceller_says_what_to_do(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pywebrtc_audio", None)
     with pytest.raises(DegradedError, match="pip install"):
