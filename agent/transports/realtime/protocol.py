@@ -4,23 +4,20 @@ Whatever a client sends is answered, if only by an `error` event, and never ends
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from agent.transports.realtime.answering import Answering
 from agent.transports.realtime.audio import AudioWriter, read_audio
 from agent.transports.realtime.commands import (
-    AddMessage,
-    CallResult,
     Command,
     Configure,
     EndTurn,
     Hear,
     Interrupt,
     Respond,
-    Rewrite,
 )
 from agent.transports.realtime.configuration import FORMATS, Configuration, read_choice
 from agent.transports.realtime.dialects import in_beta, unfolded
+from agent.transports.realtime.editing import Editing
 from agent.transports.realtime.events import (
     Event,
     EventError,
@@ -30,7 +27,7 @@ from agent.transports.realtime.events import (
     text_of,
 )
 from agent.transports.realtime.hearing import Hearing
-from agent.transports.realtime.items import Item, Items, read_item
+from agent.transports.realtime.items import Items
 
 _LEAST_COMMIT_S = 0.1
 """OpenAI's own bound; less holds no word."""
@@ -62,25 +59,25 @@ class RealtimeProtocol:
         self.items = Items()
         self.hearing = Hearing(self.items, self._send)
         self.answering = Answering(self.items, self._send, self._of_responses)
+        self.editing = Editing(
+            self.items, self._send, self._command, lambda: self.answering.speaking
+        )
         self._writer = AudioWriter()
         self._buffered_s = 0.0
         self._backlog: list[Hear | EndTurn] = []
         self._backlog_bytes = self._discards = 0
-        self._live_calls: set[str] = set()
-        self._pending_results: set[str] = set()
         self._turns_to_store = 0
         self._wanted: Respond | None = None
         self._cancelled = False
-        self._cuts: dict[str, int] = {}
         self._read: dict[str, Callable[[Event], None]] = {
             "session.update": self._on_update,
             "input_audio_buffer.append": self._on_append,
             "input_audio_buffer.commit": self._on_commit,
             "input_audio_buffer.clear": self._on_clear,
-            "conversation.item.create": self._on_create,
-            "conversation.item.retrieve": self._on_retrieve,
-            "conversation.item.truncate": self._on_truncate,
-            "conversation.item.delete": self._on_delete,
+            "conversation.item.create": self.editing.create,
+            "conversation.item.retrieve": self.editing.retrieve,
+            "conversation.item.truncate": self.editing.truncate,
+            "conversation.item.delete": self.editing.delete,
             "response.create": self._on_respond,
             "response.cancel": self._on_cancel,
         }
@@ -188,102 +185,6 @@ class RealtimeProtocol:
             self.hearing.commit(self._buffered_s)
             self._buffered_s = 0.0
 
-    def _on_create(self, event: Event) -> None:
-        item = read_item(event.get("item"))
-        if self.items.has(item.id):
-            raise EventError(f"there is an item {item.id} already", param="item.id")
-        if item.kind == "function_call_output":
-            self._on_output(item)
-            return
-        index = self.items.index_after(event.get("previous_item_id"))
-        known = self.items.before(index) if index is not None else None
-        after = self.items.place(known) if known else None
-        self._insert(item, index)
-        self._commands.append(AddMessage(_message(item), after, first=index == 0))
-
-    def _on_output(self, item: Item) -> None:
-        if self.items.call(item.call_id) is None:
-            raise EventError(
-                "no function was called with this id", "item_not_found", "item.call_id"
-            )
-        if self.items.is_answered(item.call_id):
-            raise EventError("this call has its output already", param="item.call_id")
-        self._insert(item, None)
-        if item.call_id in self._live_calls:
-            self._pending_results.add(item.call_id)
-            self._commands.append(CallResult(item.call_id, item.text))
-        else:
-            result = {"role": "tool", "tool_call_id": item.call_id, "content": item.text}
-            self._commands.append(AddMessage(result))
-
-    def _insert(self, item: Item, index: int | None) -> None:
-        previous = self.items.add(item, index)
-        for kind in ("added", "done"):
-            self._send(
-                {
-                    "type": f"conversation.item.{kind}",
-                    "previous_item_id": previous,
-                    "item": item.described(),
-                }
-            )
-
-    def _on_retrieve(self, event: Event) -> None:
-        item = self.items.find(event.get("item_id"))
-        self._send({"type": "conversation.item.retrieved", "item": item.described()})
-
-    def _on_truncate(self, event: Event) -> None:
-        item = self.items.find(event.get("item_id"))
-        if item.role != "assistant" or not item.is_audio:
-            raise EventError("only what the agent says can be truncated", param="item_id")
-        if event.get("content_index") != 0:
-            raise EventError("content_index must be 0", param="content_index")
-        end_ms = event.get("audio_end_ms")
-        if isinstance(end_ms, bool) or not isinstance(end_ms, int) or end_ms < 0:
-            raise EventError("audio_end_ms is a number of milliseconds", param="audio_end_ms")
-        if end_ms > item.length_ms:
-            raise EventError(
-                f"audio of {item.length_ms} ms is already shorter than {end_ms} ms",
-                param="audio_end_ms",
-            )
-        if item is self.answering.speaking:
-            # Its words enter the context as the agent falls silent; then they are cut.
-            self._cuts[item.id] = end_ms
-            self._commands.append(Interrupt())
-        else:
-            self._cut(item, end_ms)
-
-    def _cut(self, item: Item, end_ms: int) -> None:
-        heard = item.heard_until(end_ms)
-        if item.text and heard != item.text:
-            self._commands.append(Rewrite(self.items.place(item), heard))
-        elif heard != item.text:
-            # We thought it was cut before its first word.
-            index = self.items.index(item)
-            before = self.items.before(index)
-            place = self.items.place(before) if before else None
-            message = {"role": "assistant", "content": heard}
-            self._commands.append(AddMessage(message, place, first=before is None))
-        item.text, item.cut_ms, item.status = heard, end_ms, "incomplete"
-        self._send(
-            {
-                "type": "conversation.item.truncated",
-                "item_id": item.id,
-                "content_index": 0,
-                "audio_end_ms": end_ms,
-            }
-        )
-
-    def _on_delete(self, event: Event) -> None:
-        item = self.items.find(event.get("item_id"))
-        if item.kind != "message":
-            raise EventError("only messages can be deleted", param="item_id")
-        if item.status == "in_progress":
-            raise EventError("it is being said; cancel the response first", param="item_id")
-        if item.text:
-            self._commands.append(Rewrite(self.items.place(item), ""))
-        self.items.remove(item)
-        self._send({"type": "conversation.item.deleted", "item_id": item.id})
-
     def _on_respond(self, event: Event) -> None:
         given = event.get("response") or {}
         if not isinstance(given, dict):
@@ -360,7 +261,7 @@ class RealtimeProtocol:
 
     def result_stored(self, call_id: str) -> None:
         """The output of a call is in the context."""
-        self._pending_results.discard(call_id)
+        self.editing.result_stored(call_id)
         self._release()
 
     def queued(self, pcm_bytes: int, words: Sequence[tuple[str, int]]) -> None:
@@ -376,7 +277,7 @@ class RealtimeProtocol:
     def called(self, name: str, call_id: str, arguments: str) -> None:
         """The language model calls a function."""
         if any(tool.name == name for tool in self.settings.tools):
-            self._live_calls.add(call_id)
+            self.editing.called(call_id)
             self.answering.called(name, call_id, arguments)
         else:
             self.answering.called_here()
@@ -397,8 +298,8 @@ class RealtimeProtocol:
         self._writer.cut()
         self.answering.interrupted(by_client=self._cancelled)
         self._cancelled = False
-        if spoken and (end_ms := self._cuts.pop(spoken.id, None)) is not None:
-            self._cut(spoken, end_ms)
+        if spoken:
+            self.editing.fell_silent(spoken)
 
     def _turn_over(self) -> None:
         self._turns_to_store = max(0, self._turns_to_store - 1)
@@ -412,7 +313,7 @@ class RealtimeProtocol:
 
     def _release(self) -> None:
         """Let the answer be made once all it answers is in the context."""
-        if self._wanted and not self._turns_to_store and not self._pending_results:
+        if self._wanted and not self._turns_to_store and not self.editing.awaits_result:
             self._commands.append(self._wanted)
             self._wanted = None
 
@@ -439,16 +340,10 @@ class RealtimeProtocol:
             "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
         }
 
+    def _command(self, command: Command) -> None:
+        self._commands.append(command)
+
     def _send(self, event: Event) -> None:
         said = in_beta(event) if self._is_beta else event
         if said is not None:
             self._events.append({"event_id": new_id("event"), **said})
-
-
-def _message(item: Item) -> dict[str, Any]:
-    """Return an item as language models take it."""
-    if item.kind == "message":
-        return {"role": item.role, "content": item.text}
-    call = {"name": item.name, "arguments": item.text}
-    made = {"id": item.call_id, "type": "function", "function": call}
-    return {"role": "assistant", "tool_calls": [made]}
