@@ -36,7 +36,7 @@ from agent.parakeet.native.messages import (
 )
 from agent.parakeet.realtime.settings import Configuration, EventError
 
-EXAMPLES = int(os.environ.get("DUPLEX_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("DUPLEX_EXAMPLES", "40"))
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
