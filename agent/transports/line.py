@@ -44,7 +44,6 @@ class Told:
     def __init__(self, recordings: Path | None = None) -> None:
         self._recordings = recordings
         self._recording: Recording | None = None
-        self._sounds_until_s = 0.0
         self._on_audio: Callable[[Int16Array], None] = lambda pcm: None
         self._on_key: Callable[[str], None] = lambda key: None
         self._on_talking: Callable[[], None] = lambda: None
@@ -79,11 +78,8 @@ class Told:
 
     def _sent(self, pcm: bytes) -> None:
         """Audio of ours that has just left."""
-        # Packets that leave in a burst, late, sound one behind the other.
-        begins_s = max(self._sounds_until_s, _now())
-        self._sounds_until_s = begins_s + len(pcm) / (2 * self.sample_rate)
         if self._recording:
-            self._recording.agent(np.frombuffer(pcm, np.int16), begins_s)
+            self._recording.left(np.frombuffer(pcm, np.int16), _now())
 
     def _stop_recording(self) -> None:
         """Nothing is kept from now on."""

@@ -210,6 +210,7 @@ class PhoneCall:
                 tasks.append(asyncio.ensure_future(acts.pop(0)[1](call)))
             while sends and sends[0][0] <= at_s:
                 telephone.says.put_nowait(sends.pop(0)[1])
-            telephone.says.put_nowait(packet)
+            # Sound is sent once it has been spoken.
             await asyncio.sleep(max(0.0, origin + at_s + 0.02 - loop.time()))
+            telephone.says.put_nowait(packet)
         await asyncio.gather(*tasks)

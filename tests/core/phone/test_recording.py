@@ -27,6 +27,79 @@ def test_each_channel_is_where_it_sounded():
     assert np.flatnonzero(both[:, 1])[[0, -1]].tolist() == [4000, 4799]
 
 
+def onsets(track):
+    """Where loud samples begin after quiet ones."""
+    loud = np.flatnonzero(np.abs(track.astype(int)) > 1000)
+    return loud[np.flatnonzero(np.diff(loud, prepend=-RATE) > RATE // 10)]
+
+
+def beeps(count, every=25, length=5):
+    """Packets of 20 ms, one beep of `length` of them each half second."""
+    return [np.full(160, 9000 if i % every < length else 0, np.int16) for i in range(count * every)]
+
+
+def test_a_first_packet_that_is_late_makes_nothing_else_late():
+    tracks = TwoTracks(RATE, 0.0)
+    for i, packet in enumerate(beeps(8)):
+        tracks.caller(packet, (i + 1) * 0.02 + (0.08 if i < 3 else 0.0))
+    assert onsets(tracks.take(4.0)[:, 0]).tolist() == [i * 4000 for i in range(8)]
+
+
+@pytest.mark.parametrize("side", ["caller", "left"])
+def test_a_loop_that_stood_still_moves_nothing_and_loses_nothing(side):
+    tracks = TwoTracks(RATE, 0.0)
+    for i, packet in enumerate(beeps(8)):
+        due = (i + 1) * 0.02 if side == "caller" else i * 0.02
+        # From 1.0 s on nothing is read or sent for 0.3 s, then all of it at once.
+        at = 1.3 if 1.0 <= due < 1.3 else due
+        getattr(tracks, side)(packet, at)
+    track = tracks.take(4.0)[:, 0 if side == "caller" else 1]
+    assert onsets(track).tolist() == [i * 4000 for i in range(8)]
+    assert np.count_nonzero(track) == 8 * 5 * 160
+
+
+@pytest.mark.parametrize("pace", [0.0199, 0.0201])
+def test_a_clock_of_another_pace_is_followed(pace):
+    """Half a per cent, as no telephone is off: after a minute it would be 0.3 s."""
+    tracks = TwoTracks(RATE, 0.0)
+    packets = beeps(120)
+    for i, packet in enumerate(packets):
+        tracks.caller(packet, (i + 1) * pace)
+    heard = onsets(tracks.take(70.0)[:, 0])
+    meant = [i * pace * RATE for i in range(0, len(packets), 25)]
+    assert len(heard) == len(meant)
+    assert np.abs(heard - meant).max() <= 0.02 * RATE
+
+
+def test_what_follows_a_pause_of_the_agents_is_where_it_left():
+    tracks = TwoTracks(RATE, 0.0)
+    loud = np.full(160, 9000, np.int16)
+    for start in (0.5, 1.0, 1.43):
+        for i in range(10):
+            tracks.left(loud, start + i * 0.02)
+    assert onsets(tracks.take(4.0)[:, 1]).tolist() == [4000, 8000, 11440]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_channels_agree_within_20_ms_whatever_the_network_does(seed):
+    chance = np.random.default_rng(seed)
+    tracks, events = TwoTracks(RATE, 0.0), []
+    # Both say the same at the same time; packets that were overtaken wait for their turn.
+    came = left = 0.0
+    for i, packet in enumerate(beeps(40)):
+        came = max(came, (i + 1) * 0.02 + chance.uniform(0.0, 0.06))
+        left = max(left, i * 0.02 + chance.uniform(0.0, 0.02))
+        events += [(came, "caller", packet), (left, "left", packet)]
+    pieces = []
+    for at_s, side, packet in sorted(events, key=lambda event: event[0]):
+        getattr(tracks, side)(packet, at_s)
+        pieces.append(tracks.take(at_s - 2.0))
+    both = np.concatenate([*pieces, tracks.take(30.0)])
+    caller, agent = onsets(both[:, 0]), onsets(both[:, 1])
+    assert len(caller) == len(agent) == 40
+    assert np.abs(caller - agent).max() <= 0.02 * RATE
+
+
 def test_what_was_cleared_was_not_heard():
     tracks = TwoTracks(RATE, 0.0)
     tracks.agent(np.full(8000, 9, np.int16), 0.0)
