@@ -337,6 +337,9 @@ class SipSettings(_Section):
     """Networks whose calls are taken; all others hear nothing at all."""
     user: str = "duplex"
     password: SecretStr = SecretStr("")
+    opus: bool = True
+    """Wideband audio with telephones that have it. Needs libopus: the extra opus, or the machine's
+    own."""
     encrypt: bool = False
     """Take and make only calls whose audio is encrypted (SRTP). Otherwise it is where the other
     side offers it. Needs the extra srtp, and TLS for its keys to be secret."""

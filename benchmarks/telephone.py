@@ -2,9 +2,10 @@
 
 A recording goes through G.711 mu-law at 8 kHz in packets of 20 ms, over a network that loses,
 delays, reorders and doubles them by seed, into the buffer that telephone calls use, and back to
-16 kHz. One line of JSON; word error rates are exact and need no quiet machine:
+16 kHz. One line of JSON, and the table for people on stderr; word error rates are exact and need no
+quiet machine:
 
-    python -m benchmarks.telephone --every 4
+    python -m benchmarks.telephone --every 12
 
 Spelled names, in the packaged voice, are counted by letters. Recorded digits are joined to numbers
 of four to eight and counted apart where the folder of recordings is given by DUPLEX_DATA.
@@ -15,6 +16,7 @@ import json
 import os
 import random
 import re
+import sys
 from pathlib import Path
 
 import jiwer
@@ -42,7 +44,11 @@ LINES = {
     "loss_10": Impairment(loss=0.10, jitter_s=0.06, double=0.01),
 }
 
-_NAMES = "smith garcia nowak murphy johansson weber rossi fischer novak silva dubois walsh".split()
+_NAMES = (
+    "smith garcia nowak murphy johansson weber rossi fischer novak silva dubois walsh "
+    "quinn zhang ivanov jimenez kowalski hughes baxter yildiz"
+).split()
+_NUMBERS = 20
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 
@@ -111,10 +117,21 @@ def errors(model: Moonshine, recordings: list[Recording], line: Impairment | Non
     return round(float(jiwer.wer(said, understood)), 4)
 
 
+def _table(rates: dict[str, dict[str, float]]) -> str:
+    """Error rates in per cent, as Markdown."""
+    columns = ["wide_16k", *LINES]
+    rows = [["", *columns]] + [
+        [f"{name} ({rate['words']})", *(f"{100 * rate[column]:.1f} %" for column in columns)]
+        for name, rate in rates.items()
+    ]
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> None:
     """Print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--every", type=int, default=1, help="take every n-th recording")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th prompt")
     parser.add_argument("--model", default="moonshine-base-en")
     given = parser.parse_args()
     model = Moonshine(locate(given.model))
@@ -124,7 +141,7 @@ def main() -> None:
         "spelling": spelling(),
     }
     if data := os.environ.get("DUPLEX_DATA"):
-        sets["numbers"] = digits(Path(data) / "digits", max(1, 60 // given.every))
+        sets["numbers"] = digits(Path(data) / "digits", _NUMBERS)
     rates = {
         name: {
             "recordings": len(chosen),
@@ -134,6 +151,7 @@ def main() -> None:
         }
         for name, chosen in sets.items()
     }
+    print(_table(rates), file=sys.stderr)
     print(json.dumps({"wer": rates, "model": given.model, "source": source, **describe()}))
 
 

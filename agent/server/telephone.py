@@ -24,6 +24,9 @@ from agent.transports.sip.srtp import IS_INSTALLED
 _RETRY_S = 30.0
 """After a registration that failed."""
 
+_BUSY_S, _NOT_READY_S = 30, 10
+"""When callers may try again: half of a short conversation, and the time models take to load."""
+
 
 @contextlib.asynccontextmanager
 async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
@@ -70,7 +73,7 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
 
 async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None:
     if not sessions.is_ready:
-        call.reject(503, "Service Unavailable")
+        call.reject(503, "Service Unavailable", _NOT_READY_S)
         return
     phone = sessions.settings.phone
     try:
@@ -79,7 +82,7 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
         consult = Consultation(sessions, agent, call)
         await sessions.run_call(LineTransport(call), call.call, consult=consult)
     except AtCapacityError:
-        call.reject(486, "Busy Here")
+        call.reject(486, "Busy Here", _BUSY_S)
     finally:
         await call.leave()
 
@@ -99,6 +102,7 @@ def presented(settings: SipSettings, phone: PhoneSettings) -> UserAgentSettings:
         accept_from=settings.accept_from,
         transfer_to=frozenset(phone.transfer_to),
         recordings=phone.recordings,
+        opus=settings.opus,
         encrypts=settings.encrypt,
         tcp=settings.tcp,
         tls_port=settings.tls_port,

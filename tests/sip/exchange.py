@@ -36,10 +36,11 @@ class Taken:
 
     async def hum(self, seconds: float, frequency: float = 440.0):
         """Speak a tone."""
-        t = np.arange(round(8000 * seconds))
-        pcm = (8000 * np.sin(2 * np.pi * frequency * t / 8000)).astype(np.int16)
-        for i in range(0, len(pcm), 160):
-            if not await self.call.write(pcm[i : i + 160].tobytes()):
+        rate = self.call.sample_rate
+        t = np.arange(round(rate * seconds))
+        pcm = (8000 * np.sin(2 * np.pi * frequency * t / rate)).astype(np.int16)
+        for i in range(0, len(pcm), rate // 50):
+            if not await self.call.write(pcm[i : i + rate // 50].tobytes()):
                 return
 
 
@@ -68,10 +69,12 @@ class Exchange:
 
 
 @contextlib.asynccontextmanager
-async def exchange(*, takes=True, status=None, **settings):
-    """An `Exchange`, closed at the end; nothing may be left of it then."""
+async def exchange(*, takes=True, status=None, opus=False, **settings):
+    """An `Exchange`, closed at the end; nothing may be left of it then. G.711 unless it is asked
+    for Opus: most tests count its packets.
+    """
     ours = Exchange(takes=takes, status=status)
-    presented = UserAgentSettings(**settings)
+    presented = UserAgentSettings(opus=opus, **settings)
     ours.agent = await UserAgent.open("127.0.0.1", 0, ours.on_call, presented)
     try:
         yield ours

@@ -17,11 +17,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from agent.audio.resample import resample
 from agent.transports.sip import rtp
 from agent.transports.sip.g711 import PCMU
 
 RATE = 8_000
 _LIMIT_S = 12.0
+
+BARESIP_OPUS = {"modules": "opus", "account": "audio_codecs=opus/48000/2"}
+"""Of a baresip that knows nothing but Opus."""
 
 
 def require(program: str) -> str:
@@ -38,9 +42,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def telephone_wav(path: Path, pcm: np.ndarray) -> Path:
-    """Save 8 kHz audio as the peers read it."""
-    soundfile.write(path, pcm, RATE, subtype="PCM_16")
+def telephone_wav(path: Path, pcm: np.ndarray, *, opus: bool = False) -> Path:
+    """Save 8 kHz audio as the peers read it: Opus wants a file of its own rate, and stereo."""
+    if opus:
+        wide = resample(pcm, RATE, 48_000)
+        soundfile.write(path, np.stack([wide, wide], axis=1), 48_000, subtype="PCM_16")
+    else:
+        soundfile.write(path, pcm, RATE, subtype="PCM_16")
     return path
 
 
@@ -120,7 +128,8 @@ class Baresip(Program):
         self.port, control, self._console = free_port(), free_port(), free_port()
         if question is None:
             hum = 8000 * np.sin(2 * np.pi * 300 * np.arange(20 * RATE) / RATE)
-            question = telephone_wav(home / "hum.wav", hum.astype(np.int16))
+            opus = "opus" in modules
+            question = telephone_wav(home / "hum.wav", hum.astype(np.int16), opus=opus)
         # What an account names must be there before it is read.
         loaded = f"{modules} g711 account menu aufile aubridge sndfile ctrl_tcp cons".split()
         (home / "config").write_text(

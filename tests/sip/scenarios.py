@@ -58,12 +58,14 @@ a={direction}
 """
 
 
-def awaits(status: int, check: str = "") -> str:
-    """Wait for a final response; `check`, a regular expression, must be found in its body."""
+def awaits(status: int, check: str = "", where: str = "body") -> str:
+    """Wait for a final response; `check`, a regular expression, must be found in its body, or in
+    `msg`, all of it.
+    """
     provisional = '<recv response="100" optional="true"/><recv response="180" optional="true"/>\n'
     if not check:
         return f'{provisional}<recv response="{status}"/>\n'
-    search = f'<ereg regexp="{check}" search_in="body" check_it="true" assign_to="1"/>'
+    search = f'<ereg regexp="{check}" search_in="{where}" check_it="true" assign_to="1"/>'
     read = '<log message="[$1]"/>'
     return f'{provisional}<recv response="{status}"><action>{search}{read}</action></recv>\n'
 

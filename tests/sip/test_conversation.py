@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from agent.transports.sip import opus
 from tests.live import LiveServer
 from tests.sip import scenarios
 from tests.sip.peers import (
+    BARESIP_OPUS,
     RATE,
     Baresip,
     Ear,
@@ -20,6 +22,12 @@ from tests.sip.peers import (
 from tests.speech import dialogue, transcribe
 
 pytestmark = pytest.mark.model
+
+
+def needs_opus(codec):
+    missing = opus.library() is None
+    return pytest.param(codec, marks=pytest.mark.skipif(missing, reason="no libopus here"))
+
 
 QUESTION = "What is the capital of France?"
 ANSWER_S = 12.0
@@ -54,8 +62,20 @@ def question():
     return dialogue(0.4, QUESTION, ANSWER_S, rate=RATE)
 
 
-def test_baresip_asks_and_is_answered(port, question, tmp_path):
-    peer = Baresip(tmp_path / "b", telephone_wav(tmp_path / "question.wav", question))
+def heard_in(server, codec):
+    """Whether a call was held in this codec, by the log's last word on it."""
+    deadline = time.monotonic() + 10
+    while f"audio of a call, {codec}:" not in server.log():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
+    return True
+
+
+@pytest.mark.parametrize("codec", ["PCMU", needs_opus("OPUS")])
+def test_baresip_asks_and_is_answered(server, port, question, tmp_path, codec):
+    is_opus = codec == "OPUS"
+    wav = telephone_wav(tmp_path / "question.wav", question, opus=is_opus)
+    peer = Baresip(tmp_path / "b", wav, **(BARESIP_OPUS if is_opus else {}))
     try:
         peer.command("dial", f"sip:duplex@127.0.0.1:{port}")
         peer.event("CALL_ESTABLISHED")
@@ -64,12 +84,14 @@ def test_baresip_asks_and_is_answered(port, question, tmp_path):
         peer.event("CALL_CLOSED")
     finally:
         peer.stop()
+    assert heard_in(server, codec)
     assert "paris" in transcribe(peer.recording())
 
 
-def test_linphone_asks_and_is_answered(port, question, tmp_path):
+@pytest.mark.parametrize("codec", ["PCMU", needs_opus("OPUS")])
+def test_linphone_asks_and_is_answered(server, port, question, tmp_path, codec):
     heard = tmp_path / "heard.wav"
-    peer = Linphone(tmp_path / "l")
+    peer = Linphone(tmp_path / "l", codecs=("opus",) if codec == "OPUS" else ("PCMU",))
     try:
         peer.say(f"record {heard}")
         peer.say(f"play {telephone_wav(tmp_path / 'question.wav', question)}")
@@ -80,6 +102,7 @@ def test_linphone_asks_and_is_answered(port, question, tmp_path):
         peer.until("ended")
     finally:
         peer.stop()
+    assert heard_in(server, codec)
     assert "paris" in transcribe(heard)
 
 

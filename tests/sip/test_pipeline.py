@@ -8,8 +8,11 @@ import pytest
 
 from agent.server.telephone import telephone
 from agent.transports.sip.agent import CallRefusedError
-from tests.sip.exchange import Taken, exchange, within
+from tests.sip.exchange import Taken, exchange, finished, within
 from tests.sip.household import GREETING, WORD_S, sessions
+from tests.sip.peers import Baresip, Ear, sipp
+from tests.sip.scenarios import awaits, bye, description, invited, pause, request, scenario
+from tests.sip.test_signalling import running
 
 _SIP = {"enabled": True, "port": 0}
 
@@ -60,6 +63,35 @@ async def test_one_too_many_is_told_we_are_busy_and_may_come_back():
             while household.active:  # noqa: ASYNC110 - has no event
                 await asyncio.sleep(0.05)
         await call(caller, uri)
+
+
+async def test_strangers_telephones_at_the_cap_hear_busy_and_the_first_call_goes_on(tmp_path):
+    ear = Ear()
+    held = scenario(invited(str(ear.port)), pause(9.0), bye(2))
+    begin = request("INVITE", 1, body=description("[rtpstream_audio_port]"), tag=False)
+    turned_away = scenario(
+        begin, awaits(486, "Retry-After: *[1-9][0-9]*", where="msg"), request("ACK", 1)
+    )
+    long = " ".join(["word"] * 60)
+    async with (
+        answered(greeting=long, server={"max_sessions": 1}) as (household, _, uri),
+        running(Baresip, tmp_path / "b", None) as peer,
+    ):
+        port = int(uri.rpartition(":")[2])
+        first = sipp(held, port, tmp_path / "1", "-m", "1")
+        async with asyncio.timeout(10):
+            while not household.active:  # noqa: ASYNC110 - has no event
+                await asyncio.sleep(0.05)
+        await finished(sipp(turned_away, port, tmp_path / "2", "-m", "1"))
+        peer.command("dial", uri)
+        closed = await asyncio.to_thread(peer.event, "CALL_CLOSED")
+        assert closed["param"].startswith("486")
+        before = len(ear.packets)
+        assert household.active == 1
+        await finished(first)
+    heard = np.abs(ear.pcm().astype(int))
+    assert len(ear.packets) > before + 50
+    assert heard[before * 160 :].max() > 4000, "the agent fell silent when others were turned away"
 
 
 async def test_whoever_speaks_over_us_silences_us():

@@ -1,5 +1,5 @@
-"""Telephone calls without a provider: a SIP user agent over UDP, with G.711 over RTP.
+"""Telephone calls without a provider: a SIP user agent, with G.711 or Opus over RTP.
 
-`message`, `transactions`, `dialog`, `sdp`, `rtp` and `digits` are pure; `agent` and `media` own the
-sockets; `transport` puts a call in front of the pipeline.
+`message`, `transactions`, `dialog`, `sdp`, `codecs`, `rtp`, `digits` and `hearing` are pure; `agent`
+and `media` own the sockets; `call` is the line that a pipeline talks over.
 """

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Self
 
 from loguru import logger
@@ -14,6 +14,8 @@ from agent.transports.phone.call import Direction
 from agent.transports.sip import registration, sdp
 from agent.transports.sip.addresses import Address, Hop, host_port, parse_uri
 from agent.transports.sip.call import SipCall
+from agent.transports.sip.codecs import G711
+from agent.transports.sip.coding import usable
 from agent.transports.sip.dialog import ALLOWED, Dialog, extras, response_to, tag_of
 from agent.transports.sip.media import RtpSession
 from agent.transports.sip.message import (
@@ -23,6 +25,7 @@ from agent.transports.sip.message import (
     Response,
     parse,
 )
+from agent.transports.sip.negotiation import Negotiation
 from agent.transports.sip.presented import UserAgentSettings
 from agent.transports.sip.requests import Requests
 from agent.transports.sip.resolve import address_of_record, find, local_host
@@ -157,16 +160,7 @@ class UserAgent:
         domain = self._settings.domain
         ours = f"sip:{self._settings.user}@{domain}" if domain else contact
         dialog = Dialog.calling(uri, ours, contact)
-        call = SipCall(
-            self,
-            dialog,
-            direction=Direction.OUTBOUND,
-            peer=to,
-            headers={},
-            transfer_to=self._settings.transfer_to,
-            security=self._security(),
-            recordings=self._settings.recordings,
-        )
+        call = self._call(dialog, Direction.OUTBOUND, to, {})
         self._calls[dialog.call_id, dialog.local_tag] = call
         request = dialog.request("INVITE", sent_by)
         request.headers.add("Allow", ALLOWED)
@@ -324,16 +318,7 @@ class UserAgent:
         except MalformedError as error:
             self._refuse(asked, 400, f"Bad Request: {error}")
             return
-        call = SipCall(
-            self,
-            dialog,
-            direction=Direction.INBOUND,
-            peer=asked.source,
-            headers=extras(request),
-            transfer_to=self._settings.transfer_to,
-            security=self._security(),
-            recordings=self._settings.recordings,
-        )
+        call = self._call(dialog, Direction.INBOUND, asked.source, extras(request))
         try:
             call.ring(asked)
         except sdp.UnusableError as error:
@@ -355,9 +340,22 @@ class UserAgent:
             response.headers.add("Allow", ALLOWED)
         self.respond(asked.key, response)
 
-    def _security(self) -> Security:
-        """What we do about encryption in one call, with a key of its own."""
-        return Security(IS_INSTALLED, self._settings.encrypts, new_key())
+    def _call(
+        self, dialog: Dialog, direction: Direction, peer: Hop, headers: Mapping[str, str]
+    ) -> SipCall:
+        settings = self._settings
+        # A key for this call alone.
+        security = Security(IS_INSTALLED, settings.encrypts, new_key())
+        return SipCall(
+            self,
+            dialog,
+            direction=direction,
+            peer=peer,
+            headers=headers,
+            terms=Negotiation(security, usable() if settings.opus else G711),
+            transfer_to=settings.transfer_to,
+            recordings=settings.recordings,
+        )
 
     def _contact(self, peer: Hop) -> str:
         protocol = "" if peer.protocol == "UDP" else f";transport={peer.protocol.lower()}"

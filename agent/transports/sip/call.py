@@ -23,6 +23,8 @@ from agent.transports.phone.call import (
 )
 from agent.transports.sip import sdp
 from agent.transports.sip.addresses import Hop, parse_name_address, parse_uri
+from agent.transports.sip.codecs import G711
+from agent.transports.sip.coding import line_rate
 from agent.transports.sip.dialog import Dialog, response_to
 from agent.transports.sip.digits import from_info
 from agent.transports.sip.g711 import SAMPLE_RATE
@@ -30,7 +32,6 @@ from agent.transports.sip.media import RtpSession
 from agent.transports.sip.message import MalformedError, Request, Response
 from agent.transports.sip.negotiation import Negotiation
 from agent.transports.sip.referral import Referral, TransferError
-from agent.transports.sip.sdes import Security
 from agent.transports.sip.transactions import Asked, Key
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ class SipCall(Told):
         peer: Where its signalling came from.
     """
 
-    sample_rate = SAMPLE_RATE
-
     def __init__(
         self,
         agent: "UserAgent",
@@ -76,15 +75,16 @@ class SipCall(Told):
         direction: Direction,
         peer: Hop,
         headers: Mapping[str, str],
+        terms: Negotiation,
         transfer_to: frozenset[str] = frozenset(),
-        security: Security = sdp.PLAIN,
         recordings: Path | None = None,
     ) -> None:
         super().__init__(recordings)
         self.dialog = dialog
         self.state = State.RINGING
         self.media: RtpSession | None = None
-        self.terms = Negotiation(security)
+        self.sample_rate = SAMPLE_RATE
+        self.terms = terms
         self.stays = self.is_joined = False
         self.gone = asyncio.Event()
         self.peer = peer
@@ -133,17 +133,18 @@ class SipCall(Told):
             self.state = State.TALKING
 
     async def write(self, pcm: bytes) -> bool:
-        """Queue audio, 16-bit mono at 8 kHz; waits while the other party holds the call."""
-        return await self.media.out.write(pcm) if self.media and not self.is_joined else False
+        """Queue audio, 16-bit mono; waits while the other party holds the call."""
+        out = self.media.out if self.media and not self.is_joined else None
+        return await out.write(pcm) if out else False
 
     def feed(self, pcm: Int16Array) -> None:
         """Send what comes from somebody else's telephone, at its own pace."""
-        if self.media:
+        if self.media and self.media.out:
             self.media.out.feed(pcm.tobytes())
 
     async def drain(self) -> None:
         """Wait until everything written has left."""
-        if self.media and not self.is_joined:
+        if self.media and self.media.out and not self.is_joined:
             await self.media.out.drain()
 
     async def leave(self) -> None:
@@ -225,14 +226,17 @@ class SipCall(Told):
         """
         self._invite = invite
         self._offered = sdp.parse(invite.request.body) if invite.request.body else None
-        if self._offered is not None:
-            self.terms.require_usable(self._offered)
+        if self._offered is None:
+            # The line's rate has to be known now, and the answer comes last.
+            self.terms.usable = G711
+        else:
+            self._sound_as(self.terms.foreseen(self._offered))
         self._respond(invite, 180, "Ringing")
 
-    def reject(self, status: int, reason: str) -> None:
-        """Refuse a call that rings."""
+    def reject(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
+        """Refuse a call that rings; and say when to try again, if that is known."""
         if self.state is State.RINGING and self._invite is not None:
-            self._respond(self._invite, status, reason)
+            self._respond(self._invite, status, reason, retry_after_s)
             self._leave()
 
     def cancelled(self, branch: str) -> bool:
@@ -286,6 +290,8 @@ class SipCall(Told):
             sdp.UnusableError: We cannot agree on its audio.
         """
         self._answered(body)
+        assert self.agreement is not None
+        self._sound_as(self.agreement)
         self.state = State.TALKING
 
     async def offer(self) -> bytes:
@@ -308,7 +314,7 @@ class SipCall(Told):
             self.media = await self._agent.open_media(self)
             # Looked up when they are needed: a call of ours is connected after it is answered.
             self.media.on_audio = self._hear
-            self.media.out.on_sent = self._sent
+            self.media.on_sent = self._sent
             self.media.on_key = lambda key: self._on_key(key)
             self.media.on_dead = self._on_dead
         local = (self._agent.host_for(self), self.media.port)
@@ -327,6 +333,11 @@ class SipCall(Told):
         assert self.media is not None and agreement is not None
         self.call.is_held_by_peer = self.terms.is_held_by_peer
         self.media.agree(agreement, self.peer.host, self.terms.key)
+
+    def _sound_as(self, agreement: sdp.Agreement) -> None:
+        """Take the line's rate from the first agreement; later ones do not change it."""
+        self.sample_rate = line_rate(agreement)
+        self.call.sound = Sound(self.sample_rate, DELAY_S)
 
     async def _renegotiate(self, asked: Asked) -> None:
         request = asked.request
@@ -383,10 +394,14 @@ class SipCall(Told):
         logger.warning("call {}: nothing heard from the peer for long", self.dialog.call_id)
         self._agent.spawn(self.hang_up())
 
-    def _respond(self, asked: Asked, status: int, reason: str) -> None:
+    def _respond(
+        self, asked: Asked, status: int, reason: str, retry_after_s: int | None = None
+    ) -> None:
         response = response_to(
             asked.request, status, reason, tag=self.dialog.local_tag, contact=self.dialog.contact
         )
+        if retry_after_s is not None:
+            response.headers.add("Retry-After", str(retry_after_s))
         self._agent.respond(asked.key, response)
 
     def _respond_with(self, asked: Asked, body: bytes) -> None:

@@ -72,16 +72,15 @@ class DigitSender:
     """Press keys, one after the other. Pure.
 
     Args:
-        step: Samples from one packet to the next.
-        tone: Samples a key is held.
-        pause: Samples between two keys.
+        tone: Packets a key is held.
+        pause: Packets between two keys.
     """
 
-    def __init__(self, step: int = 160, tone: int = 800, pause: int = 640) -> None:
-        self._step, self._tone, self._pause = step, tone, pause
+    def __init__(self, tone: int = 5, pause: int = 4) -> None:
+        self._tone, self._pause = tone, pause
         self._waiting: deque[str] = deque()
         self._key: str | None = None
-        self._start = 0
+        self._start = self._held = 0
         self._quiet = 0
 
     @property
@@ -103,27 +102,28 @@ class DigitSender:
             raise ValueError(f"{wrong[0]!r} is not on a telephone; keys are {KEYS}")
         self._waiting.extend(keys)
 
-    def step(self, timestamp: int) -> list[EventPacket] | None:
+    def step(self, timestamp: int, ticks: int = 160) -> list[EventPacket] | None:
         """Say what to send now.
 
         Args:
             timestamp: Of this step on the stream's clock.
+            ticks: From one packet to the next, on the clock that events are said to have.
 
         Returns:
             Packets instead of audio, none during a pause between keys; or None if no key is pressed
             and audio goes on.
         """
         if self._quiet > 0:
-            self._quiet -= self._step
+            self._quiet -= 1
             return []
         if self._key is None:
             if not self._waiting:
                 return None
-            self._key, self._start = self._waiting.popleft(), timestamp
-        duration = (timestamp - self._start + self._step) & 0xFFFFFFFF
-        if duration < self._tone:
-            return [self._packet(duration, marker=duration == self._step)]
-        last = self._packet(duration, end=True)
+            self._key, self._start, self._held = self._waiting.popleft(), timestamp, 0
+        self._held += 1
+        if self._held < self._tone:
+            return [self._packet(self._held * ticks, marker=self._held == 1)]
+        last = self._packet(self._held * ticks, end=True)
         self._key, self._quiet = None, self._pause
         return [last] * _END_REPEATS
 

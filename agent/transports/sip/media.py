@@ -9,26 +9,21 @@ import numpy as np
 from loguru import logger
 
 from agent.audio.chunk import Int16Array
-from agent.audio.conceal import GapFiller
 from agent.transports.jitter import AudioPacket, JitterBuffer, JitterStats, OrderedPacket
 from agent.transports.pacing import PACKET_S, Overdue, PacedQueue
-from agent.transports.sip import comfort, rtp
+from agent.transports.sip import rtp
 from agent.transports.sip.addresses import Address
-from agent.transports.sip.comfort import ComfortNoise
-from agent.transports.sip.digits import DigitReceiver, DigitSender
-from agent.transports.sip.g711 import G711, PCMA, PCMU, SAMPLE_RATE
+from agent.transports.sip.coding import Coder, Fitted, coder, line_rate
+from agent.transports.sip.digits import DigitSender
+from agent.transports.sip.hearing import Hearing
 from agent.transports.sip.sdp import Agreement
 from agent.transports.sip.srtp import Srtp
-
-_STEP = round(PACKET_S * SAMPLE_RATE)
 
 _HOLE_S = 0.06
 """Without any packet for so long, missing ones are given up."""
 
 DEAD_AFTER_S = 60.0
 """Without a packet for so long, on a line that is not on hold, the peer is gone."""
-
-_CODECS: dict[str, G711] = {codec.name: codec for codec in (PCMU, PCMA)}
 
 _PORT_TRIES = 50
 
@@ -47,13 +42,14 @@ class RtpSession(asyncio.DatagramProtocol):
         self._remote: Address | None = None
         self._hosts: set[str] = set()
         self._jitter = JitterBuffer()
-        self._filler = GapFiller(SAMPLE_RATE)
-        self._comfort = ComfortNoise()
+        self._hearing: Hearing | None = None
+        self._coder: Coder | None = None
+        self._fitted: Fitted | None = None
         self._srtp: Srtp | None = None
-        self._received_digits = DigitReceiver()
-        self._sent_digits = DigitSender(_STEP)
+        self._sent_digits = DigitSender()
         self._digits_sent = asyncio.Event()
-        self._out = PacedQueue(SAMPLE_RATE)
+        self._out: PacedQueue | None = None
+        self._rate = 0
         self._overdue = Overdue()
         self._ssrc = secrets.randbits(32)
         self._sequence_number = secrets.randbits(16)
@@ -64,6 +60,7 @@ class RtpSession(asyncio.DatagramProtocol):
         """Packets from elsewhere, or that were no RTP."""
         self.on_audio: Callable[[Int16Array], None] = lambda pcm: None
         self.on_key: Callable[[str], None] = lambda key: None
+        self.on_sent: Callable[[bytes], None] = lambda pcm: None
         self.on_dead: Callable[[], None] = lambda: None
 
     @classmethod
@@ -97,8 +94,8 @@ class RtpSession(asyncio.DatagramProtocol):
         return port
 
     @property
-    def out(self) -> PacedQueue:
-        """Audio on its way to the peer."""
+    def out(self) -> PacedQueue | None:
+        """Audio on its way to the peer, once there is an agreement about it."""
         return self._out
 
     @property
@@ -107,7 +104,7 @@ class RtpSession(asyncio.DatagramProtocol):
         return self._jitter.stats
 
     def agree(self, agreement: Agreement, signalled_from: str, key: bytes = b"") -> None:
-        """Begin, or go on under other terms.
+        """Begin, or go on under other terms. The first ones decide on the line's sample rate.
 
         Args:
             agreement: With the peer.
@@ -117,15 +114,32 @@ class RtpSession(asyncio.DatagramProtocol):
         host, port = agreement.remote
         # An address of a family we do not have here is one of several the peer has.
         is_ours = (":" in host) == (":" in signalled_from)
-        self._agreement, self._remote = agreement, (host if is_ours else signalled_from, port)
+        before, self._agreement = self._agreement, agreement
+        self._remote = (host if is_ours else signalled_from, port)
         if not agreement.crypto:
             self._srtp = None
         elif self._srtp is None or self._srtp.keys != (key, agreement.crypto.key):
             self._srtp = Srtp(key, agreement.crypto.key)
         self._hosts = {agreement.remote[0], signalled_from}
+        if self._out is None:
+            self._rate = line_rate(agreement)
+            self._hearing = Hearing(self._rate)
+            self._out = PacedQueue(self._rate)
+            self._out.on_sent = lambda pcm: self.on_sent(pcm)
+        self._encode_as(agreement, before)
         self._out.pause(not agreement.may_send)
         if self._pacer is None:
             self._pacer = asyncio.create_task(self._pace(), name=f"rtp-{self.port}")
+
+    def _encode_as(self, agreement: Agreement, before: Agreement | None) -> None:
+        """Take the codec agreed on; one that goes on keeps what it knows of the sound so far."""
+        is_same = before and (before.codec, before.terms) == (agreement.codec, agreement.terms)
+        if self._coder is None or not is_same:
+            self._coder = coder(agreement, self._rate)
+            rate = self._coder.sample_rate
+            self._fitted = None if rate == self._rate else Fitted(self._rate, rate)
+        assert self._hearing is not None
+        self._hearing.agree(agreement, self._coder)
 
     async def press(self, keys: str) -> None:
         """Press keys; return when the last is up.
@@ -140,18 +154,21 @@ class RtpSession(asyncio.DatagramProtocol):
 
     async def close(self) -> None:
         """Give the port back."""
-        self._out.close()
+        if self._out:
+            self._out.close()
         if self._transport:
             self._transport.close()
             self._transport = None
+        if self._hearing and self._out and self._pacer:
             stats = self.received
             logger.info(
-                "audio of a call: {} packets received, {} lost, {} late, {:.1f} s concealed; "
+                "audio of a call, {}: {} packets received, {} lost, {} late, {:.1f} s concealed; "
                 "{} sent, 99 % of them less than {:.0f} ms late",
+                self._agreement.codec if self._agreement else "",
                 stats.received,
                 stats.lost,
                 stats.late,
-                self._filler.concealed / SAMPLE_RATE,
+                self._hearing.concealed_s,
                 self._out.lateness.packets,
                 self._out.lateness.percentile_s(0.99) * 1000,
             )
@@ -186,39 +203,19 @@ class RtpSession(asyncio.DatagramProtocol):
         return rtp.parse(clear) if clear else None
 
     def _deliver(self, ordered: list[OrderedPacket]) -> None:
-        agreement = self._agreement
-        assert agreement is not None
-        for item in ordered:
-            packet = item.packet
-            if packet.payload_type == agreement.event_type:
-                key = self._received_digits.push(packet.timestamp, packet.payload)
-                if key:
-                    self.on_key(key)
-            elif packet.payload_type == comfort.PAYLOAD_TYPE:
-                self._comfort.describe(packet.payload)
-            # Another type is a codec that was not agreed on: a gap.
-            elif packet.payload_type == agreement.payload_type and agreement.may_receive:
-                # Keys and noise are no sound: while they come, the time is filled in.
-                self._overdue.arrived()
-                pcm = _CODECS[agreement.codec].decode(packet.payload)
-                placed = self._filler.push(item.timestamp, pcm)
-                self._give(self._filled(placed, max(0, len(placed) - len(pcm))))
-                self._comfort.heard()
-
-    def _filled(self, pcm: Int16Array, missing: int) -> Int16Array:
-        """Put noise where nothing was sent on purpose: in the first `missing` samples."""
-        if missing and self._comfort.is_on:
-            pcm = pcm.copy()
-            pcm[:missing] = self._comfort.make(missing)
-        return pcm
-
-    def _give(self, pcm: Int16Array) -> None:
-        if len(pcm):
-            self.on_audio(pcm)
+        assert self._hearing is not None
+        if any(map(self._hearing.is_audio, ordered)):
+            self._overdue.arrived()
+        for heard in self._hearing.take(ordered):
+            if isinstance(heard, str):
+                self.on_key(heard)
+            else:
+                self.on_audio(heard)
 
     async def _pace(self) -> None:
         now = asyncio.get_running_loop().time
         before = now()
+        assert self._out is not None
         async for pcm in self._out.packets():
             self._listen(now() - before)
             before = now()
@@ -226,35 +223,32 @@ class RtpSession(asyncio.DatagramProtocol):
 
     def _listen(self, elapsed_s: float) -> None:
         """Notice that nothing comes."""
-        assert self._agreement is not None
-        count = round(self._overdue.passed(elapsed_s) * SAMPLE_RATE)
+        assert self._agreement is not None and self._hearing is not None
+        overdue_s = self._overdue.passed(elapsed_s)
         if self._overdue.silent_s >= _HOLE_S:
             self._deliver(self._jitter.flush())
-        if count:
-            missing = self._filler.wait(count)
-            missing = self._filled(missing, len(missing))
-            # Before the first packet there is nothing to continue.
-            self._give(missing if len(missing) else np.zeros(count, np.int16))
+        if overdue_s and len(missing := self._hearing.wait(overdue_s)):
+            self.on_audio(missing)
         if self._overdue.silent_s >= DEAD_AFTER_S and self._agreement.may_receive:
             self._overdue.arrived()
             self.on_dead()
 
     def _speak(self, pcm: bytes | None) -> None:
-        agreement = self._agreement
-        assert agreement is not None
+        agreement, coder = self._agreement, self._coder
+        assert agreement is not None and coder is not None
         if agreement.may_send and not self._press(agreement):
-            codec = _CODECS[agreement.codec]
-            samples = np.frombuffer(pcm, np.int16) if pcm else None
-            payload = codec.silence * _STEP if samples is None else codec.encode(samples)
-            is_onset = samples is not None and not self._was_speaking
+            quiet = bytes(2 * round(PACKET_S * self._rate))
+            samples = np.frombuffer(quiet if pcm is None else pcm, np.int16)
+            payload = coder.encode(self._fitted.push(samples) if self._fitted else samples)
+            is_onset = pcm is not None and not self._was_speaking
             self._send(agreement.payload_type, self._timestamp, payload, marker=is_onset)
         self._was_speaking = pcm is not None
-        self._timestamp = (self._timestamp + _STEP) & 0xFFFFFFFF
+        self._timestamp = (self._timestamp + round(PACKET_S * coder.clock_rate)) & 0xFFFFFFFF
 
     def _press(self, agreement: Agreement) -> bool:
         """Send what belongs to a key that is down or just up; False if there is none."""
         was_busy = self._sent_digits.is_busy
-        events = self._sent_digits.step(self._timestamp)
+        events = self._sent_digits.step(self._timestamp, round(PACKET_S * agreement.event_rate))
         if was_busy and not self._sent_digits.is_busy:
             self._digits_sent.set()
         if events is None or agreement.event_type is None:

@@ -2,6 +2,7 @@
 
 from agent.transports.sip import sdp
 from agent.transports.sip.addresses import Address
+from agent.transports.sip.codecs import G711
 from agent.transports.sip.sdes import Security
 
 
@@ -10,15 +11,18 @@ class Negotiation:
 
     Args:
         security: What we do about encryption.
+        usable: Codecs we have.
 
     Attributes:
         agreement: The last one; None before the first.
         ours: Who is to send, as far as we decide it.
+        usable: Codecs we have.
     """
 
-    def __init__(self, security: Security) -> None:
+    def __init__(self, security: Security, usable: tuple[str, ...] = G711) -> None:
         self.agreement: sdp.Agreement | None = None
         self.ours = sdp.Direction.BOTH
+        self.usable = usable
         self._security = security
         self._version = 0
 
@@ -34,22 +38,24 @@ class Negotiation:
         """Ours, where audio is encrypted; else empty."""
         return self._security.key if self.agreement and self.agreement.crypto else b""
 
-    def require_usable(self, offered: list[sdp.Medium]) -> None:
-        """Look at an offer before it is answered.
+    def foreseen(self, offered: list[sdp.Medium]) -> sdp.Agreement:
+        """What an offer will lead to, before it is answered.
 
         Raises:
             sdp.UnusableError: We cannot agree to it.
         """
-        sdp.agree(offered, security=self._security)
+        return sdp.agree(offered, security=self._security, usable=self.usable)
 
     def offer(self, local: Address) -> bytes:
         """Describe the audio we want, received at `local`."""
         self._version += 1
         agreement = self.agreement
-        codec = agreement.codec if agreement else "both"
+        # Once on G.711, we stay on it; Opus may have to give way, as to a gateway behind.
+        is_g711 = agreement is not None and agreement.codec in G711
+        usable = (agreement.codec,) if agreement and is_g711 else self.usable
         encrypts = agreement.crypto is not None if agreement else self._security.must
         key = self._security.key if encrypts else b""
-        return sdp.offer(local, self._version, direction=self.ours, codecs=codec, key=key)
+        return sdp.offer(local, self._version, direction=self.ours, usable=usable, key=key)
 
     def answer(self, offered: list[sdp.Medium], local: Address) -> bytes:
         """Agree to an offer, and say so.
@@ -58,7 +64,7 @@ class Negotiation:
             sdp.UnusableError: There is nothing in common.
         """
         self._version += 1
-        agreement = sdp.agree(offered, ours=self.ours, security=self._security)
+        agreement = sdp.agree(offered, ours=self.ours, security=self._security, usable=self.usable)
         self.agreement = agreement
         return sdp.answer(offered, agreement, local, self._version, self._security)
 
@@ -68,4 +74,6 @@ class Negotiation:
         Raises:
             sdp.UnusableError: There is nothing in common.
         """
-        self.agreement = sdp.agree(sdp.parse(body), ours=self.ours, security=self._security)
+        self.agreement = sdp.agree(
+            sdp.parse(body), ours=self.ours, security=self._security, usable=self.usable
+        )

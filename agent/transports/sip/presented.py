@@ -27,6 +27,7 @@ class UserAgentSettings:
         accept_from: Networks whose messages are read; all others hear nothing at all.
         transfer_to: Where calls may be transferred to.
         recordings: Where calls are recorded; None forbids it.
+        opus: Whether Opus is taken and offered, where there is a library for it.
         encrypts: Whether audio must be encrypted, in calls of ours and of others.
         tcp: Whether TCP is listened to beside UDP, on the same port.
         tls_port: Where TLS is listened to; 0 for any free one.
@@ -42,6 +43,7 @@ class UserAgentSettings:
     accept_from: tuple[str, ...] = PRIVATE_NETWORKS
     transfer_to: frozenset[str] = frozenset()
     recordings: Path | None = None
+    opus: bool = True
     encrypts: bool = False
     tcp: bool = False
     tls_port: int = 0

@@ -4,15 +4,11 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from agent.transports.sip import sdes
+from agent.transports.sip import codecs, sdes
 from agent.transports.sip.addresses import Address
+from agent.transports.sip.codecs import CLOCK_RATES, G711, OpusTerms
 from agent.transports.sip.comfort import PAYLOAD_TYPE
 from agent.transports.sip.sdes import Crypto, Security
-
-TELEPHONE_EVENT = "telephone-event"
-OUR_EVENT_TYPE = 101
-STATIC = {0: "PCMU", 8: "PCMA"}
-"""Payload types whose meaning needs no saying."""
 
 PLAIN = Security()
 
@@ -50,6 +46,7 @@ class Medium:
         formats: Payload types, best first, as written.
         host: Of its own c= line or that of the session.
         names: Codec and clock rate by payload type, upper case, such as PCMU/8000.
+        parameters: What more is said of a codec, by payload type.
         direction: Who sends.
         crypto: The first way of encryption that we know.
     """
@@ -60,6 +57,7 @@ class Medium:
     formats: list[str]
     host: str = ""
     names: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     direction: Direction = Direction.BOTH
     crypto: Crypto | None = None
 
@@ -70,12 +68,14 @@ class Agreement:
 
     Attributes:
         remote: Where our audio goes.
-        codec: PCMU or PCMA.
+        codec: PCMU, PCMA or OPUS.
         payload_type: Of the codec.
         event_type: Payload type of pressed keys; None if the peer knows none.
         direction: Who sends, seen from us.
         has_noise: Whether the peer describes its silence (RFC 3389).
         crypto: How the peer encrypts; None for plain audio.
+        terms: What the peer wants to receive, where it is Opus.
+        event_rate: Clock of pressed keys, in Hz.
     """
 
     remote: Address
@@ -85,6 +85,13 @@ class Agreement:
     direction: Direction
     has_noise: bool = False
     crypto: Crypto | None = None
+    terms: OpusTerms = field(default_factory=OpusTerms)
+    event_rate: int = 8_000
+
+    @property
+    def clock_rate(self) -> int:
+        """Ticks of the codec's RTP clock in a second."""
+        return CLOCK_RATES[self.codec]
 
     @property
     def may_send(self) -> bool:
@@ -126,12 +133,18 @@ def parse(body: bytes) -> list[Medium]:
         elif kind == "a" and value.lower().startswith("crypto:") and media:
             media[-1].crypto = media[-1].crypto or sdes.parse(value[7:])
         elif kind == "a" and value.lower().startswith("rtpmap:") and media:
-            _add_name(media[-1], value[7:])
+            _note(media[-1], media[-1].names, value[7:].upper())
+        elif kind == "a" and value.lower().startswith("fmtp:") and media:
+            _note(media[-1], media[-1].parameters, value[5:])
     return media
 
 
 def agree(
-    media: list[Medium], *, ours: Direction = Direction.BOTH, security: Security = PLAIN
+    media: list[Medium],
+    *,
+    ours: Direction = Direction.BOTH,
+    security: Security = PLAIN,
+    usable: tuple[str, ...] = G711,
 ) -> Agreement:
     """Find the audio both sides can have.
 
@@ -139,28 +152,33 @@ def agree(
         media: What the peer describes.
         ours: What we want.
         security: Whether we can, or want to, encrypt.
+        usable: Codecs we have.
 
     Raises:
         UnusableError: There is nothing in common.
     """
     medium = _audio(media, security)
-    codec = next((name for name in medium.formats if _codec(medium, name)), None)
-    if codec is None:
-        raise UnusableError("no G.711 among the codecs offered")
+    chosen = codecs.named(medium.formats, medium.names, medium.parameters, usable)
+    if chosen is None:
+        raise UnusableError(f"none of {', '.join(usable)} among the codecs offered")
     if not 0 < medium.port < 65536:
         raise UnusableError("audio is refused")
     direction = medium.direction.mirrored
     if _is_nowhere(medium.host):
         # How telephones of before RFC 3264 put a call on hold.
         direction = Direction.NONE if direction is Direction.NONE else Direction.RECEIVE
+    event_type, event_rate = codecs.event_type(medium.names, CLOCK_RATES[chosen.codec])
     return Agreement(
         remote=(_address(medium.host), medium.port),
-        codec=_codec(medium, codec),
-        payload_type=int(codec),
-        event_type=_event_type(medium),
+        codec=chosen.codec,
+        payload_type=chosen.payload_type,
+        event_type=event_type,
         direction=_both(direction, ours),
-        has_noise=str(PAYLOAD_TYPE) in medium.formats,
+        # Opus has silence of its own.
+        has_noise=chosen.codec in G711 and str(PAYLOAD_TYPE) in medium.formats,
         crypto=medium.crypto if _is_secure(medium) else None,
+        terms=chosen.terms,
+        event_rate=event_rate,
     )
 
 
@@ -197,7 +215,7 @@ def offer(
     version: int,
     *,
     direction: Direction = Direction.BOTH,
-    codecs: str = "both",
+    usable: tuple[str, ...] = G711,
     key: bytes = b"",
 ) -> bytes:
     """Write an offer of our own.
@@ -206,18 +224,16 @@ def offer(
         local: Where we receive.
         version: Counts our descriptions of this call.
         direction: Who is to send, seen from us.
-        codecs: PCMU or PCMA alone, once one was agreed on; both at the start.
+        usable: Codecs we have, or of them the one that was agreed on.
         key: Ours, for encrypted audio; empty for plain audio.
     """
-    types = [t for t, name in STATIC.items() if codecs in ("both", name)]
+    types, described = codecs.offered(usable)
     lines = _session(local, version)
     profile = "RTP/SAVP" if key else "RTP/AVP"
-    lines.append(f"m=audio {local[1]} {profile} {' '.join(map(str, types))} {OUR_EVENT_TYPE}")
+    lines.append(f"m=audio {local[1]} {profile} {' '.join(map(str, types))}")
     if key:
         lines.append(sdes.write("1", key))
-    lines += [f"a=rtpmap:{t} {STATIC[t]}/8000" for t in types]
-    lines += [*_events(OUR_EVENT_TYPE), "a=ptime:20", f"a={direction}"]
-    return _text(lines)
+    return _text([*lines, *described, "a=ptime:20", f"a={direction}"])
 
 
 def held(agreement: Agreement) -> Agreement:
@@ -241,10 +257,10 @@ def _connection(value: str) -> str:
     return words[2].partition("/")[0] if len(words) == 3 else ""
 
 
-def _add_name(medium: Medium, value: str) -> None:
-    number, _, name = value.strip().partition(" ")
+def _note(medium: Medium, known: dict[str, str], value: str) -> None:
+    number, _, said = value.strip().partition(" ")
     if number in medium.formats:
-        medium.names[number] = name.strip().upper()
+        known[number] = said.strip()
 
 
 def _audio(media: list[Medium], security: Security) -> Medium:
@@ -266,23 +282,6 @@ def _audio(media: list[Medium], security: Security) -> Medium:
 
 def _is_secure(medium: Medium) -> bool:
     return medium.profile.upper() in ("RTP/SAVP", "RTP/SAVPF")
-
-
-def _codec(medium: Medium, number: str) -> str:
-    """PCMU or PCMA, or empty."""
-    if not (number.isascii() and number.isdecimal() and int(number[:4]) < 128):
-        return ""
-    name = medium.names.get(number, f"{STATIC.get(int(number), '')}/8000")
-    codec, _, rate = name.partition("/")
-    return codec if codec in STATIC.values() and rate in ("8000", "8000/1") else ""
-
-
-def _event_type(medium: Medium) -> int | None:
-    for number, name in medium.names.items():
-        is_number = number.isascii() and number.isdecimal() and int(number[:4]) < 128
-        if is_number and name.startswith(f"{TELEPHONE_EVENT.upper()}/8000"):
-            return int(number)
-    return None
 
 
 def _is_nowhere(host: str) -> bool:
@@ -324,19 +323,15 @@ def _session(local: Address, version: int) -> list[str]:
 
 def _our_audio(agreement: Agreement, port: int, profile: str) -> list[str]:
     types = [agreement.payload_type]
-    lines = [f"a=rtpmap:{agreement.payload_type} {agreement.codec}/8000"]
+    lines = codecs.describe(agreement.codec, agreement.payload_type)
     if agreement.event_type is not None:
         types.append(agreement.event_type)
-        lines += _events(agreement.event_type)
+        lines += codecs.describe_events(agreement.event_type, agreement.event_rate)
     if agreement.has_noise:
         types.append(PAYLOAD_TYPE)
         lines.append(f"a=rtpmap:{PAYLOAD_TYPE} CN/8000")
     head = f"m=audio {port} {profile} {' '.join(map(str, types))}"
     return [head, *lines, "a=ptime:20", f"a={agreement.direction}"]
-
-
-def _events(number: int) -> list[str]:
-    return [f"a=rtpmap:{number} {TELEPHONE_EVENT}/8000", f"a=fmtp:{number} 0-15"]
 
 
 def _text(lines: list[str]) -> bytes:
