@@ -70,7 +70,7 @@ async def test_a_telephone_that_suppresses_silence_is_heard_in_its_own_time():
         taken = Taken(await within(ours.agent.invite(f"sip:x@127.0.0.1:{other.port}")))
         far = await other.next()
         await within(far.talking.wait())
-        media = taken.call.media
+        media = taken.call.audio.media
         await taken.hum(0.5)
         await taken.call.drain()
         # Its pacer stops: a telephone with DTX sends one packet of noise, and then none.

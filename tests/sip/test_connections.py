@@ -170,7 +170,7 @@ async def test_audio_is_encrypted_with_baresip(tmp_path, they_call):
                 uri = f"sip:tester@127.0.0.1:{peer.port}"
                 taken = Taken(await within(ours.agent.invite(uri)))
             await taken.hum(1.0, 600.0)
-            assert taken.call.agreement.crypto and taken.call.media._srtp
+            assert taken.call.agreement.crypto and taken.call.audio.media._srtp
             await within(taken.call.press("1"))
             await asyncio.to_thread(peer.event, "CALL_DTMF_START")
             # The peer hums at 300 Hz: decrypted, it is a tone and no noise.

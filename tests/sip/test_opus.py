@@ -80,8 +80,8 @@ async def test_the_clock_keeps_time_and_every_key_arrives_over_a_bad_network(los
 async def test_a_call_goes_on_over_g711_when_it_is_handed_to_a_gateway():
     async with talking() as (taken, far):
         await taken.hum(0.3)
-        far.call.terms.usable = G711
-        far.call.terms.agreement = replace(far.call.terms.agreement, codec="PCMU")
+        far.call.audio.terms.usable = G711
+        far.call.audio.terms.agreement = replace(far.call.audio.terms.agreement, codec="PCMU")
         await within(far.call.resume())
         assert taken.call.agreement.codec == far.call.agreement.codec == "PCMU"
         assert taken.call.sample_rate == 16_000, "the conversation does not notice"

@@ -192,3 +192,12 @@ def _host_port(text: str) -> tuple[str, int | None]:
 def _parameters(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";") if part.strip())
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def party(value: str) -> str:
+    """User or number of a From or To, else its host."""
+    try:
+        uri = parse_uri(parse_name_address(value).uri)
+    except MalformedError:
+        return value
+    return uri.user or uri.host

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
-import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Self
 
@@ -12,7 +10,7 @@ from loguru import logger
 from agent.errors import RetryError
 from agent.transports.phone.call import Direction
 from agent.transports.sip import registration, sdp
-from agent.transports.sip.addresses import Address, Hop, host_port, parse_uri
+from agent.transports.sip.addresses import Address, Hop, host_port
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.codecs import G711
 from agent.transports.sip.coding import usable
@@ -28,13 +26,12 @@ from agent.transports.sip.message import (
 from agent.transports.sip.negotiation import Negotiation
 from agent.transports.sip.presented import UserAgentSettings
 from agent.transports.sip.requests import Requests
-from agent.transports.sip.resolve import address_of_record, find, local_host
+from agent.transports.sip.resolve import address_of_record
 from agent.transports.sip.sdes import Security, new_key
 from agent.transports.sip.sockets import Sockets
 from agent.transports.sip.srtp import IS_INSTALLED
 from agent.transports.sip.transactions import Asked, Key, TransactionLayer
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from agent.transports.sip.ways import Ways
 
 _TICK_S = 0.1
 _CLOSE_S = 1.0
@@ -65,13 +62,15 @@ class UserAgent:
     def __init__(self, settings: UserAgentSettings, on_call: Callable[[SipCall], None]) -> None:
         self._settings = settings
         self._on_call = on_call
-        self._networks = [ipaddress.ip_network(text) for text in settings.accept_from]
         self._layer = TransactionLayer()
         self._calls: dict[tuple[str, str], SipCall] = {}
-        self._requests = Requests(
-            self._layer, settings.user, settings.password, self._flush, self._hop_of
+        self._sockets = Sockets(
+            self._take, lambda host: self._ways.is_welcome(host), settings.trust
         )
-        self._sockets = Sockets(self._take, self._is_welcome, settings.trust)
+        self._ways = Ways(settings, self._sockets)
+        self._requests = Requests(
+            self._layer, settings.user, settings.password, self._flush, self._ways.hop_of
+        )
         self._ticker: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.malformed = 0
@@ -154,9 +153,9 @@ class UserAgent:
             CallRefusedError: He did not.
             RetryError: The host is unknown, or no port is free.
         """
-        to = await self._reach(uri)
-        sent_by = self._sent_by(to)
-        contact = self._contact(to)
+        to = await self._ways.reach(uri)
+        sent_by = self._ways.sent_by(to)
+        contact = self._ways.contact(to)
         domain = self._settings.domain
         ours = f"sip:{self._settings.user}@{domain}" if domain else contact
         dialog = Dialog.calling(uri, ours, contact)
@@ -188,25 +187,25 @@ class UserAgent:
         Raises:
             RetryError: It did not answer, or refused.
         """
-        to = await self._reach(registrar)
+        to = await self._ways.reach(registrar)
         return await registration.register(
             self._requests,
             registrar,
             expires_s,
             to=to,
-            sent_by=self._sent_by(to),
-            contact=self._contact(to),
+            sent_by=self._ways.sent_by(to),
+            contact=self._ways.contact(to),
         )
 
     # For calls.
 
     def host_for(self, call: SipCall) -> str:
         """Our host, as the peer of this call reaches it."""
-        return self._host_towards(call.peer)
+        return self._ways.host_towards(call.peer)
 
     def sent_by(self, call: SipCall) -> Hop:
         """Our address, as the peer of this call reaches it."""
-        return self._sent_by(call.peer)
+        return self._ways.sent_by(call.peer)
 
     async def open_media(self, call: SipCall) -> RtpSession:
         """Take a port for a call's audio, on the interface that faces its peer.
@@ -227,7 +226,7 @@ class UserAgent:
 
     def begin(self, request: Request, call: SipCall) -> None:
         """Send a request of a call's dialog; its answer is nobody's business."""
-        self._layer.request(request, self._hop_of(call.dialog, call.peer), self._now())
+        self._layer.request(request, self._ways.hop_of(call.dialog, call.peer), self._now())
         self._flush()
 
     async def ask(self, request: Request, call: SipCall) -> Response | None:
@@ -236,7 +235,7 @@ class UserAgent:
         Returns:
             The final response; None if there was none. An INVITE's 2xx is acknowledged.
         """
-        hop = self._hop_of(call.dialog, call.peer)
+        hop = self._ways.hop_of(call.dialog, call.peer)
         return await self._requests.ask(request, hop, call.dialog)
 
     def uri_of(self, to: str, peer: Hop) -> str:
@@ -259,7 +258,7 @@ class UserAgent:
         """Take whatever came; nonsense is counted."""
         if not data.strip(b"\r\n\0 "):
             return  # It only keeps a translator's port open.
-        if not self._is_welcome(source.host):
+        if not self._ways.is_welcome(source.host):
             self.foreign += 1
             return
         try:
@@ -296,7 +295,7 @@ class UserAgent:
             self._invited(asked)
         elif request.method == "OPTIONS":
             response = response_to(
-                request, 200, "OK", tag="options", contact=self._contact(asked.source)
+                request, 200, "OK", tag="options", contact=self._ways.contact(asked.source)
             )
             response.headers.add("Accept", "application/sdp")
             self.respond(asked.key, response)
@@ -314,7 +313,7 @@ class UserAgent:
             self.respond(asked.key, response)
             return
         try:
-            dialog = Dialog.of_invite(request, self._contact(asked.source))
+            dialog = Dialog.of_invite(request, self._ways.contact(asked.source))
         except MalformedError as error:
             self._refuse(asked, 400, f"Bad Request: {error}")
             return
@@ -357,14 +356,6 @@ class UserAgent:
             recordings=settings.recordings,
         )
 
-    def _contact(self, peer: Hop) -> str:
-        protocol = "" if peer.protocol == "UDP" else f";transport={peer.protocol.lower()}"
-        return f"sip:{self._settings.user}@{host_port(self._sent_by(peer))}{protocol}"
-
-    def _sent_by(self, peer: Hop) -> Hop:
-        port = self._sockets.port_for(peer.protocol)
-        return Hop(self._host_towards(peer), port, peer.protocol)
-
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
@@ -377,42 +368,6 @@ class UserAgent:
         for call in self.calls:
             if call.unacknowledged(key):
                 self.spawn(call.hang_up())
-
-    # Where to.
-
-    def _hop_of(self, dialog: Dialog, otherwise: Hop) -> Hop:
-        if otherwise.protocol != "UDP":
-            return otherwise  # The connection that is there.
-        try:
-            hop = dialog.next_hop()
-            ipaddress.ip_address(hop.host)
-        except (MalformedError, ValueError):
-            # A name: the peer is where its signalling came from.
-            return otherwise
-        return hop._replace(protocol="UDP")
-
-    def _host_towards(self, peer: Hop) -> str:
-        if self._settings.advertised:
-            return self._settings.advertised
-        host = self.address[0]
-        return host if not ipaddress.ip_address(host).is_unspecified else local_host(peer.host)
-
-    async def _reach(self, uri: str) -> Hop:
-        """Find who is called, and connect if that is how they are spoken to.
-
-        Raises:
-            RetryError: There is no way there.
-        """
-        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-        hop = await find(uri, family)
-        await self._sockets.reach(hop, parse_uri(uri).host)
-        return hop
-
-    def _is_welcome(self, host: str) -> bool:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        return any(
-            address in network for network in self._networks if network.version == address.version
-        )
 
     def _flush(self) -> None:
         outgoing, self._layer.outgoing = self._layer.outgoing, []

@@ -19,19 +19,17 @@ from agent.transports.phone.call import (
     Capabilities,
     Direction,
     Sound,
-    UnsupportedError,
 )
 from agent.transports.sip import sdp
-from agent.transports.sip.addresses import Hop, parse_name_address, parse_uri
-from agent.transports.sip.codecs import G711
-from agent.transports.sip.coding import line_rate
+from agent.transports.sip.addresses import Hop, party
+from agent.transports.sip.audio import CallAudio
 from agent.transports.sip.dialog import Dialog, response_to
 from agent.transports.sip.digits import from_info
 from agent.transports.sip.g711 import SAMPLE_RATE
 from agent.transports.sip.media import RtpSession
-from agent.transports.sip.message import MalformedError, Request, Response
+from agent.transports.sip.message import MalformedError, Request
 from agent.transports.sip.negotiation import Negotiation
-from agent.transports.sip.referral import Referral, TransferError
+from agent.transports.sip.referral import Referral, TransferError, said
 from agent.transports.sip.transactions import Asked, Key
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ class SipCall(Told):
         call: As the agent sees it.
         sample_rate: Both ways, in Hz.
         dialog: Of the signalling.
-        terms: Of the audio.
+        audio: What was agreed on about it, and its port.
         state: Of the signalling.
         stays: Whether the call goes on when its conversation is over.
         is_joined: Whether the other party talks with somebody else than us.
@@ -82,9 +80,8 @@ class SipCall(Told):
         super().__init__(recordings)
         self.dialog = dialog
         self.state = State.RINGING
-        self.media: RtpSession | None = None
         self.sample_rate = SAMPLE_RATE
-        self.terms = terms
+        self.audio = CallAudio(terms, self._open_port, peer.host)
         self.stays = self.is_joined = False
         self.gone = asyncio.Event()
         self.peer = peer
@@ -101,7 +98,7 @@ class SipCall(Told):
         )
         self.call = Call(
             facts=CallFacts(
-                dialog.call_id, "sip", _party(caller), _party(called), direction, headers
+                dialog.call_id, "sip", party(caller), party(called), direction, headers
             ),
             capabilities=replace(_CAPABILITIES, record=recordings is not None),
             control=self,
@@ -112,7 +109,7 @@ class SipCall(Told):
     @property
     def agreement(self) -> sdp.Agreement | None:
         """What was agreed on about the audio; None before the first time."""
-        return self.terms.agreement
+        return self.audio.terms.agreement
 
     # The line.
 
@@ -123,29 +120,27 @@ class SipCall(Told):
         if self._invite is None or self.state is not State.RINGING:
             return
         try:
-            body = await self._accept(self._offered)
+            body = await self._describe(self._offered)
         except (sdp.UnusableError, OSError) as error:
             logger.warning("cannot take a call: {}", error)
             self.reject(500, "Server Internal Error")
             return
         if self.state is State.RINGING:
-            self._respond_with(self._invite, body)
+            self._respond(self._invite, 200, "OK", body=body)
             self.state = State.TALKING
 
     async def write(self, pcm: bytes) -> bool:
         """Queue audio, 16-bit mono; waits while the other party holds the call."""
-        out = self.media.out if self.media and not self.is_joined else None
-        return await out.write(pcm) if out else False
+        return False if self.is_joined else await self.audio.write(pcm)
 
     def feed(self, pcm: Int16Array) -> None:
         """Send what comes from somebody else's telephone, at its own pace."""
-        if self.media and self.media.out:
-            self.media.out.feed(pcm.tobytes())
+        self.audio.feed(pcm.tobytes())
 
     async def drain(self) -> None:
         """Wait until everything written has left."""
-        if self.media and self.media.out and not self.is_joined:
-            await self.media.out.drain()
+        if not self.is_joined:
+            await self.audio.drain()
 
     async def leave(self) -> None:
         """The conversation is over: hang up, unless the call goes on without us."""
@@ -158,9 +153,7 @@ class SipCall(Told):
         Raises:
             UnsupportedError: The peer knows no named events.
         """
-        if self.media is None or self.agreement is None or self.agreement.event_type is None:
-            raise UnsupportedError("the other telephone does not understand keys in RTP")
-        await self.media.press(keys)
+        await self.audio.press(keys)
 
     async def hang_up(self) -> None:
         """End the call for both parties. Asked again, nothing happens."""
@@ -212,7 +205,7 @@ class SipCall(Told):
         referral = self._referral = Referral(to)
         response = await self._agent.ask(request, self)
         if response is None or response.status >= 300:
-            raise TransferError(f"the other telephone refused the transfer: {_said(response)}")
+            raise TransferError(f"the other telephone refused the transfer: {said(response)}")
         await referral.outcome()
         await self.hang_up()
 
@@ -226,17 +219,14 @@ class SipCall(Told):
         """
         self._invite = invite
         self._offered = sdp.parse(invite.request.body) if invite.request.body else None
-        if self._offered is None:
-            # The line's rate has to be known now, and the answer comes last.
-            self.terms.usable = G711
-        else:
-            self._sound_as(self.terms.foreseen(self._offered))
+        self.audio.foresee(self._offered)
+        self._take_terms()
         self._respond(invite, 180, "Ringing")
 
     def reject(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
         """Refuse a call that rings; and say when to try again, if that is known."""
         if self.state is State.RINGING and self._invite is not None:
-            self._respond(self._invite, status, reason, retry_after_s)
+            self._respond(self._invite, status, reason, retry_after_s=retry_after_s)
             self._leave()
 
     def cancelled(self, branch: str) -> bool:
@@ -290,8 +280,6 @@ class SipCall(Told):
             sdp.UnusableError: We cannot agree on its audio.
         """
         self._answered(body)
-        assert self.agreement is not None
-        self._sound_as(self.agreement)
         self.state = State.TALKING
 
     async def offer(self) -> bytes:
@@ -300,7 +288,7 @@ class SipCall(Told):
         Raises:
             OSError: No port is free.
         """
-        return await self._accept(None)
+        return await self._describe(None)
 
     async def abandon(self) -> None:
         """Our call was not taken."""
@@ -308,35 +296,28 @@ class SipCall(Told):
 
     # How.
 
-    async def _accept(self, offered: list[sdp.Medium] | None) -> bytes:
-        """Open the media and describe them: an answer to an offer, or an offer if there is none."""
-        if self.media is None:
-            self.media = await self._agent.open_media(self)
-            # Looked up when they are needed: a call of ours is connected after it is answered.
-            self.media.on_audio = self._hear
-            self.media.on_sent = self._sent
-            self.media.on_key = lambda key: self._on_key(key)
-            self.media.on_dead = self._on_dead
-        local = (self._agent.host_for(self), self.media.port)
-        if offered is None:
-            return self.terms.offer(local)
-        body = self.terms.answer(offered, local)
-        self._agreed()
+    async def _open_port(self) -> RtpSession:
+        media = await self._agent.open_media(self)
+        # Looked up when they are needed: a call of ours is connected after it is answered.
+        media.on_audio = self._hear
+        media.on_sent = self._sent
+        media.on_key = lambda key: self._on_key(key)
+        media.on_dead = self._on_dead
+        return media
+
+    async def _describe(self, offered: list[sdp.Medium] | None) -> bytes:
+        body = await self.audio.describe(offered, self._agent.host_for(self))
+        self._take_terms()
         return body
 
     def _answered(self, body: bytes) -> None:
-        self.terms.answered(body)
-        self._agreed()
+        self.audio.answered(body)
+        self._take_terms()
 
-    def _agreed(self) -> None:
-        agreement = self.agreement
-        assert self.media is not None and agreement is not None
-        self.call.is_held_by_peer = self.terms.is_held_by_peer
-        self.media.agree(agreement, self.peer.host, self.terms.key)
-
-    def _sound_as(self, agreement: sdp.Agreement) -> None:
-        """Take the line's rate from the first agreement; later ones do not change it."""
-        self.sample_rate = line_rate(agreement)
+    def _take_terms(self) -> None:
+        """Tell the agent's side of the call what its audio's terms are now."""
+        self.call.is_held_by_peer = self.audio.terms.is_held_by_peer
+        self.sample_rate = self.audio.sample_rate
         self.call.sound = Sound(self.sample_rate, DELAY_S)
 
     async def _renegotiate(self, asked: Asked) -> None:
@@ -349,7 +330,7 @@ class SipCall(Told):
             if not request.body and request.method == "UPDATE":
                 self._respond(asked, 200, "OK")
                 return
-            body = await self._accept(sdp.parse(request.body) if request.body else None)
+            body = await self._describe(sdp.parse(request.body) if request.body else None)
         except (sdp.UnusableError, MalformedError) as error:
             # The call goes on as it was (RFC 3261 14.2).
             logger.info("call {}: a change was refused: {}", self.dialog.call_id, error)
@@ -357,21 +338,21 @@ class SipCall(Told):
             return
         if request.method == "INVITE":
             self._invite = asked
-        self._respond_with(asked, body)
+        self._respond(asked, 200, "OK", body=body)
 
     async def _reinvite(self, ours: sdp.Direction) -> None:
         self._require_talking()
-        before, self.terms.ours, self._is_reinviting = self.terms.ours, ours, True
+        before, self.audio.terms.ours, self._is_reinviting = self.audio.terms.ours, ours, True
         try:
             request = self.dialog.request("INVITE", self._agent.sent_by(self))
             request.headers.add("Content-Type", "application/sdp")
-            request.body = await self._accept(None)
+            request.body = await self._describe(None)
             response = await self._agent.ask(request, self)
             if response is None or response.status >= 300:
-                raise RetryError(f"the other telephone refused the change: {_said(response)}")
+                raise RetryError(f"the other telephone refused the change: {said(response)}")
             self._answered(response.body)
         except (RetryError, sdp.UnusableError) as error:
-            self.terms.ours = before
+            self.audio.terms.ours = before
             raise RetryError(str(error)) from error
         finally:
             self._is_reinviting = False
@@ -395,21 +376,23 @@ class SipCall(Told):
         self._agent.spawn(self.hang_up())
 
     def _respond(
-        self, asked: Asked, status: int, reason: str, retry_after_s: int | None = None
+        self,
+        asked: Asked,
+        status: int,
+        reason: str,
+        *,
+        body: bytes = b"",
+        retry_after_s: int | None = None,
     ) -> None:
+        dialog = self.dialog
         response = response_to(
-            asked.request, status, reason, tag=self.dialog.local_tag, contact=self.dialog.contact
+            asked.request, status, reason, tag=dialog.local_tag, contact=dialog.contact
         )
+        if body:
+            response.headers.add("Content-Type", "application/sdp")
+            response.body = body
         if retry_after_s is not None:
             response.headers.add("Retry-After", str(retry_after_s))
-        self._agent.respond(asked.key, response)
-
-    def _respond_with(self, asked: Asked, body: bytes) -> None:
-        response = response_to(
-            asked.request, 200, "OK", tag=self.dialog.local_tag, contact=self.dialog.contact
-        )
-        response.headers.add("Content-Type", "application/sdp")
-        response.body = body
         self._agent.respond(asked.key, response)
 
     def _require_talking(self) -> None:
@@ -418,9 +401,7 @@ class SipCall(Told):
 
     async def _close(self) -> None:
         self._leave()
-        media, self.media = self.media, None
-        if media:
-            await media.close()
+        await self.audio.close()
 
     def _leave(self) -> None:
         if self.state is not State.OVER:
@@ -431,16 +412,3 @@ class SipCall(Told):
             self._stop_recording()
             self.gone.set()
             self._on_over()
-
-
-def _party(value: str) -> str:
-    """User or number of a From or To, else its host."""
-    try:
-        uri = parse_uri(parse_name_address(value).uri)
-    except MalformedError:
-        return value
-    return uri.user or uri.host
-
-
-def _said(response: Response | None) -> str:
-    return f"{response.status} {response.reason}" if response else "no answer"

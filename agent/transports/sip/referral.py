@@ -3,7 +3,7 @@
 import asyncio
 
 from agent.errors import DegradedError
-from agent.transports.sip.message import Request
+from agent.transports.sip.message import Request, Response
 
 _RING_S = 30.0
 """How long the destination may ring."""
@@ -50,3 +50,8 @@ class Referral:
     def _settle(self, status: int) -> None:
         if not self._status.done():
             self._status.set_result(status)
+
+
+def said(response: Response | None) -> str:
+    """What another telephone answered, in words."""
+    return f"{response.status} {response.reason}" if response else "no answer"
