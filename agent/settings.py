@@ -242,6 +242,9 @@ class PlivoSettings(_Section):
 
     auth_token: SecretStr
     """Checks signatures."""
+    auth_id: str | None = None
+    """With it, calls can be transferred."""
+    api_url: str = "https://api.plivo.com"
 
 
 class ExotelSettings(_Section):
@@ -256,6 +259,10 @@ class VonageSettings(_Section):
 
     signature_secret: SecretStr
     """Checks signed webhooks, which must be switched on."""
+    application_id: str | None = None
+    private_key: Path | None = None
+    """PEM file of the application's key. With both, calls can be transferred."""
+    api_url: str = "https://api.nexmo.com"
 
 
 class GenesysSettings(_Section):

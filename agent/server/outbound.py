@@ -9,7 +9,7 @@ from agent.agent import Agent
 from agent.errors import SettingsError
 from agent.observe.mask import mask_logs
 from agent.runtimes import Runtimes
-from agent.server.consultation import Consultation, place
+from agent.server.consultation import Consultation, SipSwitchboard, place
 from agent.server.sessions import Sessions
 from agent.server.telephone import presented
 from agent.settings import Settings, SipSettings
@@ -90,7 +90,7 @@ async def talk(sessions: Sessions, sip: SipSettings, uri: str, ring_s: float) ->
         print("Answered", flush=True)
         began = loop.time()
         try:
-            consult = Consultation(sessions, agent, made)
+            consult = Consultation(sessions, SipSwitchboard(agent, made), made.call)
             await sessions.run_call(LineTransport(made), made.call, consult=consult)
             # Put through to somebody else, it goes on between them.
             if made.is_joined:

@@ -4,6 +4,7 @@ Nothing begins before it is known who asks: a webhook by its signature, a stream
 address the webhook was answered with, and by its own signature where the provider has one.
 """
 
+import asyncio
 import time
 from urllib.parse import urlsplit
 
@@ -13,16 +14,18 @@ from starlette.requests import HTTPConnection
 
 from agent.observe.mask import mask_logs
 from agent.server.admission import AtCapacityError
+from agent.server.conference import Conference, Expected
+from agent.server.consultation import Consultation
 from agent.server.sessions import Sessions
 from agent.server.tickets import Tickets
 from agent.transports.phone import webhooks
-from agent.transports.phone.call import CallFacts
+from agent.transports.phone.call import CallFacts, Consult, Direction
 from agent.transports.phone.line import WebSocketLine
 from agent.transports.phone.opening import NeverStartedError, opened
 from agent.transports.phone.providers.stream import MediaStream
-from agent.transports.phone.rest import rest
+from agent.transports.phone.rest import TwilioRest, rest
 from agent.transports.phone.transport import PhoneTransport
-from agent.transports.phone.webhooks import Gate, WebhookGate, gates
+from agent.transports.phone.webhooks import ConnectingGate, Gate, WebhookGate, gates
 from agent.transports.phone.wire import MAX_MESSAGE, MalformedError, Started
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
@@ -50,6 +53,12 @@ def _add_provider(app: FastAPI, provider: "_Provider") -> None:
         @app.websocket(f"/phone/{provider.name}/stream/{{ticket}}")
         async def ticketed(websocket: WebSocket, ticket: str) -> None:
             await provider.serve(websocket, ticket)
+
+        if isinstance(provider.gate, ConnectingGate):
+
+            @app.post(f"/phone/{provider.name}/connect/{{ticket}}")
+            async def connect(request: Request, ticket: str) -> Response:
+                return await provider.connect(request, ticket)
     else:
 
         @app.websocket(f"/phone/{provider.name}/stream")
@@ -66,6 +75,42 @@ class _Provider:
         self._sessions = sessions
         self._settings = sessions.settings.phone
         self._tickets: Tickets[CallFacts] = Tickets()
+        self._destinations: Tickets[str] = Tickets()
+        self._rest = rest(self._settings, name, self._connecting)
+        self._expected: dict[str, asyncio.Future[PhoneTransport]] = {}
+
+    async def connect(self, request: Request, ticket: str) -> Response:
+        """Answer a call that is being transferred: where it goes."""
+        gate = self.gate
+        assert isinstance(gate, ConnectingGate)
+        body = await _body(request)
+        if body is None:
+            return Response(status_code=413)
+        if not gate.admits(self._as_sent(request, "https", body), time.time()):
+            logger.warning("refused a webhook: no signature of {} fits", self.name)
+            return Response(status_code=403)
+        to = self._destinations.redeem(ticket, time.monotonic())
+        if to is None:
+            return Response(status_code=404)
+        given = gate.connect(to)
+        return Response(given.body, given.status, media_type=given.media_type)
+
+    def _expect(self, facts: CallFacts) -> Expected:
+        """Make an address for the stream of a call of ours."""
+        ticket = self._tickets.issue(facts, time.monotonic())
+        coming = asyncio.get_running_loop().create_future()
+        self._expected[ticket] = coming
+        coming.add_done_callback(lambda _: self._expected.pop(ticket, None))
+        return Expected(self._stream_url(ticket), coming)
+
+    def _stream_url(self, ticket: str) -> str:
+        host = urlsplit(self._settings.public_url).netloc
+        scheme = "ws" if self._settings.public_url.startswith("http://") else "wss"
+        return f"{scheme}://{host}/phone/{self.name}/stream/{ticket}"
+
+    def _connecting(self, to: str) -> str:
+        ticket = self._destinations.issue(to, time.monotonic())
+        return f"{self._settings.public_url}/phone/{self.name}/connect/{ticket}"
 
     async def answer(self, request: Request) -> Response:
         """Answer a webhook: where the stream goes, or that we are busy."""
@@ -89,15 +134,13 @@ class _Provider:
             given = gate.busy()
         else:
             ticket = self._tickets.issue(facts, time.monotonic())
-            host = urlsplit(self._settings.public_url).netloc
-            scheme = "ws" if self._settings.public_url.startswith("http://") else "wss"
-            url = f"{scheme}://{host}/phone/{self.name}/stream/{ticket}"
-            given = gate.answer(url, facts)
+            given = gate.answer(self._stream_url(ticket), facts)
         return Response(given.body, given.status, media_type=given.media_type)
 
     async def serve(self, websocket: WebSocket, ticket: str | None) -> None:
         """Hold a conversation over a stream."""
         announced = None if ticket is None else self._tickets.redeem(ticket, time.monotonic())
+        expected_by = self._expected.get(ticket or "")
         asked = self._as_sent(websocket, "wss", b"")
         expected = ticket is None or announced is not None
         if not expected or not self.gate.admits_stream(asked, time.time()):
@@ -117,16 +160,28 @@ class _Provider:
             line,
             stream,
             facts,
-            rest=rest(self._settings, self.name),
+            rest=self._rest,
             transfer_to=frozenset(self._settings.transfer_to),
             recordings=self._settings.recordings,
+            consults=isinstance(self._rest, TwilioRest),
         )
+        if expected_by is not None:
+            await _given_to(expected_by, transport)
+            return
         if self._settings.recordings and self._settings.record_all:
             await transport.call.record(consented=True)
         try:
-            await self._sessions.run_call(transport, transport.call)
+            await self._sessions.run_call(
+                transport, transport.call, consult=self._consult(transport)
+            )
         except AtCapacityError:
             await line.close(_TRY_AGAIN_LATER)
+
+    def _consult(self, transport: PhoneTransport) -> Consult | None:
+        if not isinstance(self._rest, TwilioRest):
+            return None
+        switchboard = Conference(self._rest, self._expect, transport)
+        return Consultation(self._sessions, switchboard, transport.call)
 
     def _as_sent(self, request: HTTPConnection, scheme: str, body: bytes) -> webhooks.Request:
         """The request as the provider sent it: proxies in between change host and scheme."""
@@ -151,15 +206,29 @@ def _facts(stream: MediaStream, started: Started, announced: CallFacts | None) -
         return CallFacts(
             started.call_id, stream.name, started.caller, started.called, headers=started.headers
         )
-    if stream.names_call_alike and started.call_id != announced.id:
+    # A call of ours is named by the provider after it was told where its stream goes.
+    is_ours = announced.direction is Direction.OUTBOUND
+    if stream.names_call_alike and not is_ours and started.call_id != announced.id:
         raise MalformedError("the stream is of another call than the webhook announced")
     return CallFacts(
         started.call_id,
         stream.name,
         announced.caller or started.caller,
         announced.called or started.called,
-        headers=started.headers,
+        announced.direction,
+        started.headers,
     )
+
+
+async def _given_to(
+    expected_by: "asyncio.Future[PhoneTransport]", transport: PhoneTransport
+) -> None:
+    """Hand a stream to who waits for it, and keep it open as long as it is used."""
+    if expected_by.done():
+        await transport.hang_up()
+        return
+    expected_by.set_result(transport)
+    await transport.call.over.wait()
 
 
 async def _body(request: Request) -> bytes | None:

@@ -11,7 +11,7 @@ from loguru import logger
 from agent.errors import RetryError, SettingsError
 from agent.observe.mask import mask_logs
 from agent.server.admission import AtCapacityError
-from agent.server.consultation import Consultation
+from agent.server.consultation import Consultation, SipSwitchboard
 from agent.server.sessions import Sessions
 from agent.settings import PhoneSettings, SipSettings
 from agent.transports.line import LineTransport
@@ -79,7 +79,7 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
     try:
         if phone.recordings and phone.record_all:
             await call.call.record(consented=True)
-        consult = Consultation(sessions, agent, call)
+        consult = Consultation(sessions, SipSwitchboard(agent, call), call.call)
         await sessions.run_call(LineTransport(call), call.call, consult=consult)
     except AtCapacityError:
         call.reject(486, "Busy Here", _BUSY_S)

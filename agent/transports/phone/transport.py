@@ -8,7 +8,7 @@ from typing import Protocol
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from agent.transports.phone.call import Call, CallFacts, Sound
+from agent.transports.phone.call import Call, CallFacts, CallState, Sound
 from agent.transports.phone.connection import NETWORK_S, Connection
 from agent.transports.phone.inbound import InboundAudio
 from agent.transports.phone.input import PhoneInput
@@ -28,8 +28,31 @@ class Rest(Protocol):
     async def hang_up(self, call_id: str) -> None:
         """End the call."""
 
-    async def transfer(self, call_id: str, to: str) -> None:
+    async def transfer(self, call: CallFacts, to: str) -> None:
         """Connect the caller to another number."""
+
+
+class MeetingRest(Rest, Protocol):
+    """A provider's requests, of one that lets calls meet in a room."""
+
+    async def call(self, to: str, ours: str, stream_url: str, room: str) -> str:
+        """Call somebody, who is talked to over a stream, and waits in a room when it is closed.
+
+        Args:
+            to: Who is called.
+            ours: The number that is shown there.
+            stream_url: Where the provider connects once somebody has answered.
+            room: Where they wait afterwards, unless they were hung up on.
+
+        Returns:
+            The provider's name of the call.
+        """
+
+    async def status(self, call_id: str) -> str:
+        """What has become of a call, in the provider's word; empty if it does not say."""
+
+    async def meet(self, call_id: str, room: str) -> None:
+        """Send a call into a room; its stream ends."""
 
 
 class PhoneTransport(BaseTransport):
@@ -48,6 +71,7 @@ class PhoneTransport(BaseTransport):
         rest: Rest | None = None,
         transfer_to: frozenset[str] = frozenset(),
         recordings: Path | None = None,
+        consults: bool = False,
     ) -> None:
         """Take over a stream that has started.
 
@@ -58,6 +82,7 @@ class PhoneTransport(BaseTransport):
             rest: The provider's requests, where credentials for them are set.
             transfer_to: The only numbers it may be transferred to.
             recordings: Where calls are recorded; None forbids it.
+            consults: Whether somebody else can be asked before the caller is put through.
         """
         super().__init__()
         started = stream.started
@@ -67,13 +92,20 @@ class PhoneTransport(BaseTransport):
         can_transfer = stream.capabilities.transfer and (rest is not None or stream.says_farewell)
         self.call = Call(
             facts,
-            replace(stream.capabilities, transfer=can_transfer, record=recordings is not None),
+            replace(
+                stream.capabilities,
+                transfer=can_transfer,
+                consult=can_transfer and consults,
+                record=recordings is not None,
+            ),
             _Control(self),
             Sound(rate, stream.lead_s + NETWORK_S),
             transfer_to,
         )
         self._rest = rest
         self._transferred_to: str | None = None
+        self.stays = False
+        """Whether the call goes on when its stream is closed."""
         clock = PlaybackClock(rate, has_marks=stream.capabilities.mark)
         self.connection = Connection(line, stream, started, InboundAudio(rate), clock)
         params = TransportParams(
@@ -128,8 +160,23 @@ class PhoneTransport(BaseTransport):
     async def transfer(self, to: str) -> None:
         """Connect the caller elsewhere; the conversation ends."""
         if self._rest is not None:
-            await self._rest.transfer(self.call.facts.id, to)
+            await self._rest.transfer(self.call.facts, to)
         self._transferred_to = to
+        self.stays = True
+
+    def hand_over(self) -> None:
+        """The caller is about to talk with somebody else: the stream's end is not the call's."""
+        self.stays = True
+        self.call.state = CallState.TRANSFERRED
+
+    def take_back(self) -> None:
+        """It did not come to that."""
+        self.stays = False
+        self.call.state = CallState.TALKING
+
+    async def leave_conversation(self) -> None:
+        """Let the conversation end, though the other party has not hung up."""
+        await self._on_gone()
 
     def record(self) -> Path:
         """Keep what is said from now on until the line is cut; where it is kept."""
@@ -153,7 +200,7 @@ class PhoneTransport(BaseTransport):
                     await connection.gone.wait()
             except TimeoutError:
                 logger.warning("{} did not close the stream", connection.stream.name)
-        if self._rest is not None and self._transferred_to is None:
+        if self._rest is not None and not self.stays:
             await self._rest.hang_up(self.call.facts.id)
 
     async def _on_open(self) -> None:

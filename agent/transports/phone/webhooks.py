@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from agent.errors import SettingsError
 from agent.settings import (
@@ -126,6 +126,14 @@ class WebhookGate(Gate):
         """Refuse the call."""
 
 
+class ConnectingGate(WebhookGate):
+    """A provider that asks again when a call is to be connected elsewhere."""
+
+    @abstractmethod
+    def connect(self, to: str) -> Answer:
+        """Connect the call to a destination."""
+
+
 def gates(settings: PhoneSettings) -> dict[str, Gate]:
     """The providers that are set up, by name.
 
@@ -219,7 +227,7 @@ class TelnyxGate(WebhookGate):
         return _xml('<Reject reason="busy"/>')
 
 
-class PlivoGate(WebhookGate):
+class PlivoGate(ConnectingGate):
     """Plivo XML. Signs the webhook."""
 
     stream = PlivoStream
@@ -252,6 +260,11 @@ class PlivoGate(WebhookGate):
     def busy(self) -> Answer:
         """Refuse the call."""
         return _xml('<Hangup reason="busy"/>')
+
+    def connect(self, to: str) -> Answer:
+        """Dial a number, or a SIP address."""
+        noun = "User" if to.startswith(("sip:", "sips:")) else "Number"
+        return _xml(f"<Dial><{noun}>{escape(to)}</{noun}></Dial>")
 
 
 class ExotelGate(WebhookGate):

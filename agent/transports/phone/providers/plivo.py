@@ -28,7 +28,9 @@ class PlivoStream(JsonStream):
     """8 kHz mu-law. Marks are called checkpoints."""
 
     name = "plivo"
-    capabilities = Capabilities(clear=True, mark=True, dtmf_in=True, dtmf_out=True, record=True)
+    capabilities = Capabilities(
+        clear=True, mark=True, dtmf_in=True, dtmf_out=True, transfer=True, record=True
+    )
     MARK_EVENT = "playedStream"
 
     def mark(self, name: str) -> str:

@@ -38,7 +38,9 @@ class VonageStream(MediaStream):
     """
 
     name = "vonage"
-    capabilities = Capabilities(clear=True, mark=True, dtmf_in=True, dtmf_out=True, record=True)
+    capabilities = Capabilities(
+        clear=True, mark=True, dtmf_in=True, dtmf_out=True, transfer=True, record=True
+    )
 
     def mark(self, name: str) -> str:
         """Ask to be told when everything before has been played."""
