@@ -93,23 +93,31 @@ class EchoLevel:
         self._far = np.full(lags + 1, SILENT_DBFS)
         """Newest last: the far end's level by frame, held up by the room's decay."""
         self._weight = 0.0
-        self._means = np.zeros((2, lags + 1))
-        self._products = np.zeros((3, lags + 1))
+        self._near_sum = self._near_squares = 0.0
+        self._far_sum, self._far_squares, self._cross = np.zeros((3, lags + 1))
+        self._lag: int | None = 0
+        """At which both go together best; None where it must be looked for again."""
         self._latest: deque[float] = deque()
-        self._returns: deque[float] = deque(maxlen=_MEMORY_FRAMES)
+        self._returns: Float64Array = np.zeros(_MEMORY_FRAMES)
+        self._returned = 0
+        """Returns noted so far: the newest lie before this place in the ring."""
+        self._loud: float | None = None
+        """Of the returns remembered; None where it must be looked for again."""
         self._keep = 1.0 - 1.0 / (samples(_CORRELATION_S) / _FRAME)
 
     @property
     def delay_s(self) -> float:
         """Of the echo: the lag at which near and far levels go together best."""
-        return seconds(self._lag() * _FRAME)
+        return seconds(self._best_lag() * _FRAME)
 
     @property
     def return_db(self) -> float:
         """Echo's level less the far end's."""
-        if len(self._returns) < _LEAST_FRAMES:
+        if self._returned < _LEAST_FRAMES:
             return self._unknown
-        return float(np.quantile(np.fromiter(self._returns, np.float64), _LOUD_RETURNS))
+        if self._loud is None:
+            self._loud = _quantile(self._returns[: self._returned], _LOUD_RETURNS)
+        return self._loud
 
     def push(self, at_sample: int, near: Int16Array, far: Int16Array) -> EchoHop:
         """Take one hop of both ends.
@@ -119,18 +127,20 @@ class EchoLevel:
             near: From the microphone, shape (512,), int16, 16 kHz.
             far: Played meanwhile, same shape.
         """
-        lag = self._lag()
+        lag = self._best_lag()
         expected = SILENT_DBFS
-        for near_db, far_db in zip(_frame_levels(near), _frame_levels(far), strict=True):
-            held = max(float(far_db), self._far[-1] - _DECAY_DB)
-            self._far = np.append(self._far[1:], held)
-            self._correlate(float(near_db))
+        levels = zip(_frame_levels(near).tolist(), _frame_levels(far).tolist(), strict=True)
+        for near_db, far_db in levels:
+            held = max(far_db, self._far[-1] - _DECAY_DB)
+            self._far[:-1] = self._far[1:]
+            self._far[-1] = held
+            self._correlate(near_db)
             delayed = float(self._far[-1 - lag])
             expected = max(expected, delayed)
             if delayed > _ACTIVE_DBFS:
-                self._latest.append(float(near_db) - delayed)
+                self._latest.append(near_db - delayed)
                 if len(self._latest) > _JUDGED_FRAMES:
-                    self._returns.append(self._latest.popleft())
+                    self._remember(self._latest.popleft())
         return_db = self.return_db
         return EchoHop(
             at_sample=at_sample,
@@ -142,26 +152,40 @@ class EchoLevel:
             delay_s=seconds(lag * _FRAME),
         )
 
+    def _remember(self, return_db: float) -> None:
+        self._returns[self._returned % _MEMORY_FRAMES] = return_db
+        self._returned += 1
+        self._loud = None
+
     def _correlate(self, near_db: float) -> None:
         if self._far.max() <= _ACTIVE_DBFS:
             return
-        far = self._far[::-1]
-        keep = self._keep
+        # In place, and the near end as the one number it is at every lag: this runs 125 times a
+        # second for each caller, on the loop from which all speech leaves.
+        far, keep = self._far[::-1], self._keep
         self._weight = keep * self._weight + 1.0
-        self._means = keep * self._means + np.stack([far, np.full_like(far, near_db)])
-        self._products = keep * self._products + np.stack(
-            [far * far, far * near_db, np.full_like(far, near_db * near_db)]
-        )
+        self._near_sum = keep * self._near_sum + near_db
+        self._near_squares = keep * self._near_squares + near_db * near_db
+        for kept, new in (
+            (self._far_sum, far),
+            (self._far_squares, far * far),
+            (self._cross, far * near_db),
+        ):
+            kept *= keep
+            kept += new
+        self._lag = None
 
-    def _lag(self) -> int:
-        if self._weight < _CORRELATED_FRAMES:
-            return 0
-        far, near = self._means / self._weight
-        far_2, cross, near_2 = self._products / self._weight
-        spread = np.sqrt(
-            np.maximum(far_2 - far * far, 1e-3) * np.maximum(near_2 - near * near, 1e-3)
-        )
-        return int(np.argmax((cross - far * near) / spread))
+    def _best_lag(self) -> int:
+        if self._lag is not None:
+            return self._lag
+        self._lag = 0
+        if self._weight >= _CORRELATED_FRAMES:
+            far, near = self._far_sum / self._weight, self._near_sum / self._weight
+            far_spread = np.maximum(self._far_squares / self._weight - far * far, 1e-3)
+            near_spread = max(self._near_squares / self._weight - near * near, 1e-3)
+            together = self._cross / self._weight - far * near
+            self._lag = int(np.argmax(together / np.sqrt(far_spread * near_spread)))
+        return self._lag
 
 
 class EchoVeto:
@@ -251,6 +275,13 @@ def _aligned(said: Sequence[str], own: Sequence[str]) -> list[float]:
             i, j = i - 1, j - 1
             found[i] = float(gain[i, j])
     return found
+
+
+def _quantile(values: Float64Array, share: float) -> float:
+    """As numpy's, at an eighth of its price."""
+    place, part = divmod(share * (len(values) - 1), 1.0)
+    low, high = np.partition(values, (int(place), int(place) + 1))[int(place) : int(place) + 2]
+    return float(low + part * (high - low))
 
 
 def _frame_levels(pcm: Int16Array) -> Float64Array:
