@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--port", type=int, help="port to listen on; 0 for any free one")
     record.set_defaults(command=_record)
 
+    forget = commands.add_parser("forget", help="list and delete what was kept of conversations")
+    forget.add_argument("names", nargs="*", metavar="NAME", help="of a recording or conversation")
+    forget.add_argument("--older-than", type=float, metavar="DAYS", help="those, whatever names")
+    forget.add_argument("--all", action="store_true", help="everything")
+    forget.add_argument("--folder", type=Path, help="look here, not where the settings say")
+    forget.set_defaults(command=_forget)
+
     check = commands.add_parser("check", help="say what is wrong in a YAML file, and where")
     check.add_argument("file", type=Path, nargs="?")
     check.add_argument("--schema", action="store_true", help="print the JSON schema instead")
@@ -158,6 +165,13 @@ def _record(options: argparse.Namespace, settings: Settings) -> int:
     consent: Literal["asked", "told"] = "told" if options.told else "asked"
     record = {"folder": options.to.resolve(), "consent": consent}
     return run(options.file, options.host, options.port, record=record, settings=settings)
+
+
+def _forget(options: argparse.Namespace, settings: Settings) -> int:
+    from agent.server.retention import folders, forget
+
+    places = [options.folder] if options.folder else list(folders(settings))
+    return forget(places, options.names, older_days=options.older_than, everything=options.all)
 
 
 def _check(options: argparse.Namespace, _settings: Settings) -> int:

@@ -376,6 +376,9 @@ class RecordSettings(_Section):
     """asked: the agent asks first, aloud, and only a yes keeps anything. told: callers were told
     before they were connected."""
     question: str = "May I record this conversation, to find out what goes wrong?"
+    keep_days: float | None = Field(None, gt=0)
+    """After that a conversation is deleted. Unset it stays, as material for tests does, until
+    duplex forget."""
 
 
 class AsteriskSettings(_Section):

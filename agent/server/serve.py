@@ -51,18 +51,24 @@ async def serve(
         _running(settings, agent, parts, now) as sessions,
         telephone(sessions),
         audiosocket(sessions),
-        retention(settings.phone),
+        retention(settings),
     ):
         await serve_sessions(sessions, listener)
+
+
+def keep_what_is_loaded() -> None:
+    """Take modules and models out of the garbage collector's sight: they stay for good.
+
+    Looking through them again and again holds up speech for a tenth of a second and more each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def serve_sessions(sessions: Sessions, listener: socket.socket) -> None:
     """Serve conversations on a socket until the process is told to stop, then drain."""
     settings = sessions.settings.server
-    # Modules and models stay for good. Looking through them for garbage again and again holds up
-    # speech for a tenth of a second and more each time.
-    gc.collect()
-    gc.freeze()
+    keep_what_is_loaded()
     server = _Server(uvicorn.Config(build_app(sessions), **options(settings)), sessions)
     host, port = listener.getsockname()[:2]
     address = (
