@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import EndFrame, TTSSpeakFrame
+from pipecat.frames.frames import EndFrame, Frame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -39,7 +39,8 @@ from agent.processors.dialogue import Dialogue
 from agent.processors.far_end import FarEnd
 from agent.processors.frames import ClientEventFrame
 from agent.processors.listening import Listening
-from agent.processors.playout import Playout, PlayoutAck
+from agent.processors.playout import Playout
+from agent.processors.playout_ack import PlayoutAck
 from agent.processors.recognition import Recognition
 from agent.processors.strategies import decided_turns
 from agent.processors.synthesis import Synthesis
@@ -160,6 +161,8 @@ class VoiceSession:
         self.recorder = TurnRecorder(clock) if clock else TurnRecorder()
         self._dialogue = Dialogue(agent, self.context, call=call, hidden=self.recorder.hidden)
         self._executors: list[Executor] = []
+        self.watchers: list[Callable[[Frame], None]] = []
+        """Told of every event for the client, whether it is sent or not, and of what tools gave."""
         self._far_end = FarEnd(channel.sample_rate)
         self._playout = Playout(
             settings.playout,
@@ -187,7 +190,7 @@ class VoiceSession:
             settings.tts.first_audio_s,
         )
         self._worker = PipelineWorker(
-            Pipeline(edit(self._stages(transport))),
+            Pipeline(self._edited(edit, self._stages(transport))),
             params=PipelineParams(
                 audio_in_sample_rate=SAMPLE_RATE, audio_out_sample_rate=channel.sample_rate
             ),
@@ -286,10 +289,21 @@ class VoiceSession:
             "models": self._models.names,
         }
 
+    def _edited(
+        self,
+        edit: Callable[[list[FrameProcessor]], list[FrameProcessor]],
+        ours: list[FrameProcessor],
+    ) -> list[FrameProcessor]:
+        stages = edit(list(ours))
+        for place, stage in enumerate(stages):
+            if isinstance(stage, PlayoutAck):
+                stage.passes_audio = any(behind not in ours for behind in stages[place:])
+        return stages
+
     def _stages(self, transport: BaseTransport) -> list[FrameProcessor]:
-        models, recorder = self._models, self.recorder
+        models, recorder, shows = self._models, self.recorder, self._channel.all_events
         canceller = None if self._channel.cancels_echo else _canceller()
-        listening = Listening(models.silero, recorder, self._far_end, canceller)
+        listening = Listening(models.silero, recorder, self._far_end, canceller, reports=shows)
         playout = self._playout
         aggregators = LLMContextAggregatorPair(
             self.context,
@@ -305,17 +319,27 @@ class VoiceSession:
             ClientControl(listening, recorder),
             listening,
             self._recognition,
-            TurnTaking(models.policy(), models.smart_turn, recorder, self._thread("prosody")),
+            TurnTaking(
+                models.policy(),
+                models.smart_turn,
+                recorder,
+                self._thread("prosody"),
+                shows_evidence=shows,
+            ),
             aggregators.user(),
             self._dialogue,
             models.language(self._system_prompt),
             self._synthesis,
             playout,
-            ClientEvents(basic=not self._channel.all_events),
+            ClientEvents(basic=not shows, watch=self._tell),
             transport.output(),
             PlayoutAck(playout),
             aggregators.assistant(),
         ]
+
+    def _tell(self, frame: Frame) -> None:
+        for watch in self.watchers:
+            watch(frame)
 
     def _thread(self, stage: str) -> Executor:
         executor = self._models.executor(f"{stage}-{self.id}")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.server.serve import keep_what_is_loaded
 from agent.server.telephone import telephone
 from agent.transports.pacing import PACKET_S, Lateness, PacedQueue
 from agent.transports.sip.call import SipCall
@@ -64,6 +65,7 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
     )
     async with telephone(household) as server:
         assert server is not None
+        keep_what_is_loaded()
         with tempfile.TemporaryDirectory() as name:
             directory = Path(name)
             # Quiet speech: it is received and looked at, and does not interrupt.

@@ -1,8 +1,11 @@
 """What the client asks for, and what it is shown."""
 
+from collections.abc import Callable
+
 from pipecat.frames.frames import (
     CancelWorkerFrame,
     Frame,
+    FunctionCallResultFrame,
     InputTransportMessageFrame,
     LLMMessagesAppendFrame,
     OutputTransportMessageUrgentFrame,
@@ -25,7 +28,7 @@ class ClientControl(FrameProcessor):
     """Acts on the client's messages. What it does not know is ignored: it may be newer than we."""
 
     def __init__(self, listening: Listening, recorder: TurnRecorder) -> None:
-        super().__init__()
+        super().__init__(enable_direct_mode=True)  # Waits for nothing: see `processors`.
         self._listening = listening
         self._recorder = recorder
 
@@ -71,15 +74,24 @@ class ClientControl(FrameProcessor):
 
 
 class ClientEvents(FrameProcessor):
-    """Sends events to the client: all of them, or those of the plain stream."""
+    """Sends events to the client: all of them, or those of the plain stream.
 
-    def __init__(self, *, basic: bool) -> None:
-        super().__init__()
+    Args:
+        basic: Only those of the plain stream.
+        watch: Told of every event, sent or not, and of what tools gave. An observer of Pipecat's
+            would be woken for each of a call's 200 frames a second.
+    """
+
+    def __init__(self, *, basic: bool, watch: Callable[[Frame], None] = lambda frame: None) -> None:
+        super().__init__(enable_direct_mode=True)  # Waits for nothing: see `processors`.
         self._basic = basic
+        self._watch = watch
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Turn events into transport messages; pass everything else on."""
         await super().process_frame(frame, direction)
+        if isinstance(frame, ClientEventFrame | FunctionCallResultFrame):
+            self._watch(frame)
         if not isinstance(frame, ClientEventFrame):
             await self.push_frame(frame, direction)
         elif not self._basic or frame.event.get("type") in BASIC_EVENTS:

@@ -1,10 +1,12 @@
 """Audio of any shape in; hops on the media clock with their speech posterior out."""
 
+import asyncio
+
 import numpy as np
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from agent.audio.chunk import SAMPLE_RATE, Int16Array, PcmChunk
+from agent.audio.chunk import SAMPLE_RATE, Int16Array, PcmChunk, samples
 from agent.audio.echo import EchoCanceller
 from agent.audio.resample import StreamResampler
 from agent.observe.record import TurnRecorder
@@ -16,6 +18,9 @@ from agent.vad.silero import HOP, SileroModel, SileroPosterior
 _REPORT_HOPS = 6
 """Hops whose posteriors share one event for the page: five events a second."""
 
+_AT_ONCE = samples(0.25)
+"""Audio listened to without a break: some milliseconds of work."""
+
 
 class Listening(FrameProcessor):
     """The session's media clock and its one speech posterior, freed of our own voice."""
@@ -26,6 +31,8 @@ class Listening(FrameProcessor):
         recorder: TurnRecorder,
         far_end: FarEnd | None = None,
         canceller: EchoCanceller | None = None,
+        *,
+        reports: bool = True,
     ) -> None:
         """Begin at sample 0.
 
@@ -34,6 +41,7 @@ class Listening(FrameProcessor):
             recorder: Of the session.
             far_end: What our loudspeaker plays; None where nothing of it can come back.
             canceller: Removes it; None where the client does.
+            reports: Whether the client is shown the posterior.
         """
         super().__init__()
         self._far_end = far_end or FarEnd(SAMPLE_RATE)
@@ -47,6 +55,7 @@ class Listening(FrameProcessor):
         self._remainder: Int16Array = np.zeros(0, np.int16)
         self._clock = 0
         self._received = 0
+        self._reports = reports
         self._unreported: list[float] = []
         self.muted = False
 
@@ -58,7 +67,12 @@ class Listening(FrameProcessor):
         """
         await super().process_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame):
-            await self._listen(self._to_clock_rate(frame))
+            pcm = self._to_clock_rate(frame)
+            for start in range(0, len(pcm), _AT_ONCE):
+                if start:
+                    # Whoever sends many seconds at once must not keep other callers waiting.
+                    await asyncio.sleep(0)
+                await self._listen(pcm[start : start + _AT_ONCE])
         else:
             await self.push_frame(frame, direction)
 
@@ -111,6 +125,8 @@ class Listening(FrameProcessor):
         return canceller.process(pcm, far)
 
     async def _report(self, probability: float) -> None:
+        if not self._reports:
+            return
         self._unreported.append(round(probability, 3))
         if len(self._unreported) < _REPORT_HOPS:
             return

@@ -384,18 +384,3 @@ class Playout(FrameProcessor):
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-class PlayoutAck(FrameProcessor):
-    """Stands behind the transport and tells `Playout` what it has taken."""
-
-    def __init__(self, playout: Playout) -> None:
-        super().__init__()
-        self._playout = playout
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Count packets; pass everything on."""
-        await super().process_frame(frame, direction)
-        if isinstance(frame, TTSAudioRawFrame) and direction is FrameDirection.DOWNSTREAM:
-            self._playout.taken()
-        await self.push_frame(frame, direction)

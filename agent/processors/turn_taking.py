@@ -81,9 +81,13 @@ class TurnTaking(FrameProcessor):
         smart_turn: SmartTurn,
         recorder: TurnRecorder,
         executor: Executor,
+        *,
+        shows_evidence: bool = True,
     ) -> None:
         super().__init__()
         self._policy = policy
+        # Asked for once: to look whether a protocol is met takes as long as a decision.
+        self._explaining = policy if isinstance(policy, Explains) else None
         self._smart_turn = smart_turn
         self._recorder = recorder
         self._executor = executor
@@ -92,6 +96,7 @@ class TurnTaking(FrameProcessor):
         self._speech_start: int | None = None
         self._scores = ProsodySchedule()
         self._early_score: Prosody | None = None
+        self._shows_evidence = shows_evidence
         self._next_evidence = 0
         self._profile = Profile.SHORT
         self._scoring: asyncio.Task[None] | None = None
@@ -152,13 +157,14 @@ class TurnTaking(FrameProcessor):
 
     async def _explain(self, probability: float) -> None:
         """Show what is being weighed, to those who look."""
-        if not isinstance(self._policy, Explains):
+        policy = self._explaining
+        if policy is None:
             return
-        judgement = self._policy.judgement
+        judgement = policy.judgement
         if watch := self._recorder.watch_hops:
             known = (judgement.log_odds, judgement.commit) if judgement else (None, None)
-            watch(HopRecord(self._clock, probability, self._policy.floor.value, *known))
-        if judgement is None or self._clock < self._next_evidence:
+            watch(HopRecord(self._clock, probability, policy.floor.value, *known))
+        if judgement is None or not self._shows_evidence or self._clock < self._next_evidence:
             return
         self._next_evidence = self._clock + _EVIDENCE_EVERY
         event: dict[str, object] = {
@@ -228,8 +234,8 @@ class TurnTaking(FrameProcessor):
     async def _tell(self, evidence: Evidence) -> None:
         for decision in self._policy.push(evidence):
             await self._announce(decision)
-        if isinstance(self._policy, Explains) and self._policy.profile is not self._profile:
-            self._profile = self._policy.profile
+        if self._explaining and self._explaining.profile is not self._profile:
+            self._profile = self._explaining.profile
             self._scores.adopt(self._profile)
             await self.push_frame(ProfileFrame(self._profile), FrameDirection.UPSTREAM)
 

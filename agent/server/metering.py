@@ -1,8 +1,7 @@
-"""Counts one conversation: an observer of its frames, and of what its recorder is told."""
+"""Counts one conversation: what its client is told, and what its recorder is."""
 
 from loguru import logger
-from pipecat.frames.frames import FunctionCallResultFrame
-from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.frames.frames import Frame, FunctionCallResultFrame
 
 from agent.observe.metrics import Metrics
 from agent.observe.record import TurnRecorder
@@ -11,8 +10,8 @@ from agent.processors.frames import ClientEventFrame
 _SOUNDING = ("speaking", "paused")
 
 
-class Meter(BaseObserver):
-    """Sees each frame once, whichever processor pushed it.
+class Meter:
+    """Sees what `VoiceSession.watchers` see.
 
     Args:
         metrics: Of the process.
@@ -20,16 +19,15 @@ class Meter(BaseObserver):
     """
 
     def __init__(self, metrics: Metrics, recorder: TurnRecorder) -> None:
-        super().__init__(observe_every_push=False)
         self._metrics = metrics
         self._agent = "silent"
         self._is_drafted = False
         recorder.watch_lateness = metrics.lateness_s.observe
         recorder.watch_failover = lambda part: metrics.failovers.labels(part).inc()
 
-    async def on_push_frame(self, data: FramePushed) -> None:
+    def see(self, frame: Frame) -> None:
         """Count."""
-        match data.frame:
+        match frame:
             case ClientEventFrame(event={"type": "decision", "kind": str(kind)}):
                 self._decided(kind)
             case ClientEventFrame(event={"type": "floor", "agent": str(agent)}):

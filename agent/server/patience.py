@@ -4,8 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from loguru import logger
-from pipecat.frames.frames import TTSSpeakFrame
-from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.frames.frames import Frame, TTSSpeakFrame
 
 from agent.processors.frames import ClientEventFrame
 from agent.settings import ServerSettings
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 _TIME_IS_UP = "I'm sorry, we have run out of time. Goodbye."
 
 
-class Patience(BaseObserver):
+class Patience:
     """Watches one conversation over a page or a stream; telephone calls have their ladder.
 
     Args:
@@ -25,15 +24,14 @@ class Patience(BaseObserver):
     """
 
     def __init__(self, session: "VoiceSession", settings: ServerSettings) -> None:
-        super().__init__(observe_every_push=False)
         self._session = session
         self._settings = settings
         self._changed = asyncio.Event()
         self._is_quiet = True
 
-    async def on_push_frame(self, data: FramePushed) -> None:
+    def see(self, frame: Frame) -> None:
         """Note whether somebody speaks."""
-        match data.frame:
+        match frame:
             case ClientEventFrame(event={"type": "floor", "user": user, "agent": agent}):
                 self._is_quiet = user == agent == "silent"
                 self._changed.set()

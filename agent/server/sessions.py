@@ -191,7 +191,9 @@ class Sessions:
         place = self.admission.take()
         session = self._begin(transport, channel, place, call=call, agent=agent, greets=greets)
         watch = CallWatch(session, call, phone)
-        session.worker.add_observer(watch)
+        session.watchers.append(watch.see)
+        if not greets:
+            session.worker.add_observer(watch)
         music = HoldMusic(session, channel.sample_rate)
         call.bind(finish=session.end, on_key=watch.key, company=music, consult=consult)
         watching = asyncio.create_task(watch.run(), name=f"watch-{session.id}")
@@ -300,7 +302,7 @@ class Sessions:
             call=call,
             edit=edit,
         )
-        session.worker.add_observer(Meter(self.metrics, session.recorder))
+        session.watchers.append(Meter(self.metrics, session.recorder).see)
         trace = self._traces and self._traces.conversation(
             session.recorder, session=session.id, channel=channel.name
         )
@@ -311,7 +313,7 @@ class Sessions:
         patience = None
         if call is None:
             watch = Patience(session, self.settings.server)
-            session.worker.add_observer(watch)
+            session.watchers.append(watch.see)
             patience = asyncio.create_task(watch.run(), name=f"patience-{session.id}")
         began_s = time.monotonic()
 

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from loguru import logger
-from pipecat.frames.frames import InputAudioRawFrame, InputTransportMessageFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InputTransportMessageFrame,
+    TTSSpeakFrame,
+)
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 from agent.processors.frames import ClientEventFrame
@@ -46,10 +51,13 @@ class CallWatch(BaseObserver):
         self._pressed_s = 0.0
 
     async def on_push_frame(self, data: FramePushed) -> None:
-        """Note who speaks; listen to who answers."""
-        match data.frame:
-            case InputAudioRawFrame() as frame if self._meeting:
-                self._meeting.hear(frame)
+        """Listen to who answers a call of ours."""
+        if self._meeting and isinstance(data.frame, InputAudioRawFrame):
+            self._meeting.hear(data.frame)
+
+    def see(self, frame: Frame) -> None:
+        """Note who speaks."""
+        match frame:
             case ClientEventFrame(event={"type": "floor", "user": user, "agent": agent}):
                 self._ladder.floor(
                     user=user != "silent", agent=agent != "silent", now_s=self._now()

@@ -17,13 +17,13 @@ from pipecat.frames.frames import (
     OutputDTMFUrgentFrame,
     StartFrame,
 )
-from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.audio.chunk import Int16Array
 from agent.transports.phone.call import Call
 from agent.transports.phone.recording import Recording
+from agent.transports.straight import StraightInput
 
 _MOST_WAITING = 250
 """Chunks of the caller's audio that may wait for the pipeline, 5 s. Full, the oldest is dropped."""
@@ -124,7 +124,7 @@ class CallLine(Protocol):
         """The conversation is over: hang up, unless the call goes on without us."""
 
 
-class LineInput(BaseInputTransport):
+class LineInput(StraightInput):
     """The caller's voice and keys."""
 
     def __init__(self, line: CallLine, params: TransportParams) -> None:

@@ -22,12 +22,14 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.serializers.base_serializer import FrameSerializer
 from pipecat.transports.websocket.fastapi import (
+    FastAPIWebsocketInputTransport,
     FastAPIWebsocketOutputTransport,
     FastAPIWebsocketParams,
     FastAPIWebsocketTransport,
 )
 
 from agent.transports.rejoin import RejoinableSocket
+from agent.transports.straight import StraightInput
 
 LEAD_S = 0.2
 """Audio the client may hold: rides out a late packet on a TCP connection."""
@@ -101,6 +103,10 @@ class StreamSerializer(FrameSerializer):
             logger.warning("ignored a client's message: {}", what)
 
 
+class StreamInput(StraightInput, FastAPIWebsocketInputTransport):
+    """The client's audio and messages, in the order in which they were sent."""
+
+
 class StreamOutput(FastAPIWebsocketOutputTransport):
     """Sends at the pace of speech, a little ahead.
 
@@ -162,6 +168,7 @@ class StreamTransport(FastAPIWebsocketTransport):
             serializer=self._serializer,
         )
         super().__init__(cast("WebSocket", self.socket), params)
+        self._input: FastAPIWebsocketInputTransport = StreamInput(self, self._client, params)
         self._output: StreamOutput = StreamOutput(self, self._client, params)
 
     def join(self, websocket: WebSocket) -> bool:

@@ -21,7 +21,6 @@ from pipecat.frames.frames import (
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
-from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
@@ -29,6 +28,7 @@ from pipecat.utils.shared import acquires, releases
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
 from agent.errors import SettingsError
+from agent.transports.straight import StraightInput
 from agent.transports.webrtc_media import (
     OPUS_RATES,
     AudioReceiver,
@@ -109,7 +109,7 @@ class _Call:
             self.drop_media()
 
 
-class WebRTCInput(BaseInputTransport):
+class WebRTCInput(StraightInput):
     """The caller's voice, 16 kHz mono, gaps concealed; and the caller's messages."""
 
     def __init__(self, call: _Call, params: TransportParams, fill_after_s: float) -> None:

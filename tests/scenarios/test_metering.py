@@ -16,7 +16,7 @@ def metrics():
 @pytest.fixture
 def call(metrics):
     return ScriptedCall(
-        watch=lambda session: session.worker.add_observer(Meter(metrics, session.recorder))
+        watch=lambda session: session.watchers.append(Meter(metrics, session.recorder).see)
     )
 
 

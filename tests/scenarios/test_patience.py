@@ -12,7 +12,7 @@ def watched(**limits):
 
     def watch(session):
         patience = Patience(session, ServerSettings(**limits))
-        session.worker.add_observer(patience)
+        session.watchers.append(patience.see)
         watches.append(asyncio.ensure_future(patience.run()))
 
     return ScriptedCall(watch=watch), watches
