@@ -29,7 +29,7 @@ from agent.conversation import Conversation
 from agent.errors import SettingsError
 from agent.flow import Flow, HandOver
 from agent.processors.frames import ExpectationFrame
-from agent.session import Models
+from agent.session import Channel, Models
 from agent.settings import RecordSettings, Settings
 from agent.turns.events import TurnPolicy
 from agent.turns.journal import JournalledPolicy
@@ -164,6 +164,21 @@ class Dump:
         if self._files:
             self._files.close()
             self._files = None
+
+
+def dumping(settings: Settings, channel: Channel, models: dict[str, str]) -> Dump | None:
+    """What keeps a conversation over `channel`, where that is wanted.
+
+    Args:
+        settings: Every knob.
+        channel: Of the conversation.
+        models: Names by role.
+    """
+    if settings.record.folder is None:
+        return None
+    return Dump(
+        settings, {"channel": channel.name, "models": models, "channel_rate": channel.sample_rate}
+    )
 
 
 class _Files:

@@ -53,7 +53,8 @@ export class SocketLink {
     const url = new URL("v1/stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     url.search = `?sample_rate=${this._context.sampleRate}&events=all`;
-    if (resume?.kind === this.kind) url.searchParams.set("resume", resume.key);
+    const key = resume?.kind === this.kind ? resume.key : resume?.overSocket;
+    if (key) url.searchParams.set("resume", key);
     if (token) url.searchParams.set("token", token);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";

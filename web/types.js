@@ -47,7 +47,10 @@
  * @property {(volume: number) => void} setVolume  From 0 to 1.
  * @property {() => void} close
  *
- * @typedef {{kind: "webrtc" | "websocket", key: string}} Resume
+ * @typedef {object} Resume
+ * @property {"webrtc" | "websocket"} kind
+ * @property {string} key
+ * @property {string} [overSocket]  For a WebSocket, should WebRTC find no path any more.
  *
  * @typedef {object} LinkHandlers
  * @property {(event: ServerEvent) => void} onEvent

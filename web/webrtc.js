@@ -83,7 +83,7 @@ export class WebRtcLink {
     const response = await this._request("POST", offer);
     const answer = await response.json();
     this._pcId = answer.pc_id;
-    this.resume = { kind: this.kind, key: answer.pc_id };
+    this.resume = { ...this.resume, kind: this.kind, key: answer.pc_id };
     await this._pc.setRemoteDescription(answer);
     this._sendCandidates();
   }
@@ -182,6 +182,7 @@ export class WebRtcLink {
   /** @param {string} data */
   _receive(data) {
     const event = JSON.parse(data);
+    if (event.type === "ready" && this.resume) this.resume.overSocket = event.resume;
     if (event.type !== "signalling") this._handlers.onEvent(event);
     else if (event.message?.type === "peerLeft") this._lost("The server ended the call.");
     else if (event.message?.type === "renegotiate") this._renegotiate();

@@ -15,7 +15,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.agent import Agent
-from agent.dump import Dump
+from agent.dump import dumping
 from agent.llm.prompt import system_prompt
 from agent.observe.metrics import Metrics
 from agent.observe.recognition import RecognitionCollector
@@ -32,6 +32,7 @@ from agent.settings import PhoneSettings, Settings
 from agent.transports.phone.call import Call, Consult
 from agent.transports.realtime.protocol import RealtimeProtocol
 from agent.transports.realtime.transport import SAMPLE_RATE, RealtimeTransport
+from agent.transports.rejoin import Rejoinable
 from agent.transports.rtvi import SAMPLE_RATE as RTVI_RATE
 from agent.transports.rtvi import RtviTransport
 from agent.transports.stream import LEAD_S, StreamTransport
@@ -65,7 +66,7 @@ class Sessions:
             settings.server, lambda status: self.metrics.refused.labels(str(status)).inc()
         )
         self._running: dict[VoiceSession, asyncio.Task[None]] = {}
-        self._streams: dict[str, tuple[VoiceSession, StreamTransport]] = {}
+        self._streams: dict[str, tuple[VoiceSession, Rejoinable]] = {}
         self._away: set[VoiceSession] = set()
         self._returning: set[asyncio.Task[None]] = set()
         self._offers = self._webrtc() if self.has_webrtc else None
@@ -216,15 +217,21 @@ class Sessions:
         assert self._offers is not None
         channel = Channel("webrtc", _WEBRTC_RATE, _WEBRTC_DELAY_S)
 
-        def on_connection(transport: BaseTransport) -> None:
-            self._begin(transport, channel, place)
+        def on_connection(transport: Any) -> None:
+            session = self._begin(transport, channel, place)
+            transport.on_away = lambda: self._lost(session)
+            transport.on_back = lambda: self._found(session)
+            # A browser that finds no direct path any more goes on over a WebSocket.
+            self._streams[session.resume_key] = (session, transport)
+            self._running[session].add_done_callback(
+                lambda _: self._streams.pop(session.resume_key)
+            )
 
         try:
-            answer: dict[str, Any] = await self._offers.answer(offer, on_connection)
+            return dict(await self._offers.answer(offer, on_connection))
         except BaseException:
             place.release()
             raise
-        return answer
 
     async def negotiate(self, offer: dict[str, Any]) -> dict[str, Any]:
         """Answer another offer on an open connection.
@@ -233,8 +240,7 @@ class Sessions:
             ValueError: The offer makes no sense.
         """
         assert self._offers is not None
-        answer: dict[str, Any] = await self._offers.negotiate(offer)
-        return answer
+        return dict(await self._offers.negotiate(offer))
 
     async def add_candidates(self, body: dict[str, Any]) -> None:
         """Add trickled ICE candidates to a connection.
@@ -290,7 +296,7 @@ class Sessions:
         agent = agent or self._agent()
         prompt = system_prompt(agent.instructions, has_tools=agent.has_tools)
         models = models or self.models
-        if dump := self._dump(channel):
+        if dump := dumping(self.settings, channel, self.models.names):
             models, agent, edit = dump.models(models), dump.asking(agent), dump.editing(edit)
         session = VoiceSession(
             self.settings,
@@ -329,13 +335,6 @@ class Sessions:
 
         task.add_done_callback(over)
         return session
-
-    def _dump(self, channel: Channel) -> Dump | None:
-        """What keeps a conversation, where that is wanted."""
-        if self.settings.record.folder is None:
-            return None
-        names = {"channel": channel.name, "models": self.models.names}
-        return Dump(self.settings, {**names, "channel_rate": channel.sample_rate})
 
     def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
         is_known = False

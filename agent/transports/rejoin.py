@@ -5,7 +5,7 @@ Pipecat's transport is given one of these in a WebSocket's place.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -14,6 +14,15 @@ _WAITING = 50
 
 _MEANT = (1000, 1001)
 """Close codes of somebody who leaves: done, and going away. All others are losses."""
+
+
+class Rejoinable(Protocol):
+    """A transport whose client, once lost, may come back over a WebSocket."""
+
+    sample_rate: int
+
+    def join(self, websocket: WebSocket) -> bool:
+        """Go on with an accepted socket; False if it is too late."""
 
 
 class RejoinableSocket:

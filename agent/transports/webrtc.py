@@ -20,7 +20,8 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
-from agent.transports.webrtc_call import FILL_AFTER_S, WebRTCTransport, install_receiver
+from agent.transports.webrtc_call import FILL_AFTER_S, WebRTCTransport
+from agent.transports.webrtc_peer import install_receiver
 
 __all__ = ["Offers", "WebRTCTransport"]
 
@@ -163,6 +164,7 @@ class Offers:
             if not transport.may_rejoin:
                 self._drop(connection)
 
+        transport.on_moved = lambda: self._drop(connection)
         connection.add_event_handler("closed", forget)
         transport.add_event_handler("on_client_disconnected", forget)
         return connection

@@ -5,9 +5,9 @@ Data channel and reconnection are Pipecat's SmallWebRTC; audio both ways is ours
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-import aiortc.sdp
 from aiortc.mediastreams import MediaStreamError
 from pipecat.frames.frames import (
     CancelFrame,
@@ -24,7 +24,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
-from pipecat.utils.shared import acquires, releases
+from starlette.websockets import WebSocket
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
 from agent.errors import SettingsError
@@ -33,9 +33,10 @@ from agent.transports.webrtc_media import (
     OPUS_RATES,
     AudioReceiver,
     InboundAudio,
-    OutboundTrack,
     decoded,
 )
+from agent.transports.webrtc_peer import PeerCall
+from agent.transports.webrtc_socket import SocketPath
 
 _TICK_S = 0.03
 """How often a stream without packets is looked at."""
@@ -54,65 +55,10 @@ _GONE_S = 5.0
 """Neither audio nor a ping for so long: the page is closed. ICE alone takes 27 s to notice."""
 
 
-class _Call:
-    """The connection that a transport's input and output share."""
-
-    def __init__(self, connection: SmallWebRTCConnection, output_rate: int) -> None:
-        self.connection = connection
-        self._output_rate = output_rate
-        self._pc: object | None = None
-        self.receiver: AudioReceiver | None = None
-        self.outbound: OutboundTrack | None = None
-        self.is_closing = self.was_connected = False
-        self.leaving: asyncio.Task[None] | None = None
-        self.connected = asyncio.Event()
-
-    def open_media(self) -> bool:
-        """Set up audio of a connected peer; False if it is the one set up before."""
-        if self._pc is self.connection.pc:
-            return False
-        self._pc = self.connection.pc
-        self.was_connected = True
-        self.receiver = install_receiver(self.connection)
-        self.outbound = OutboundTrack(self._output_rate, is_opus=_agreed_on_opus(self.connection))
-        self.connection.replace_audio_track(self.outbound)
-        self.connected.set()
-        return True
-
-    def drop_media(self) -> None:
-        """Forget the peer's audio: it hung up, or comes back on another connection."""
-        self.connected.clear()
-        if self.outbound:
-            self.outbound.stop()
-        self._pc = self.receiver = self.outbound = None
-
-    async def hang_up(self) -> None:
-        """Close a connection whose peer has gone; it counts as the peer's doing."""
-        await self.connection.disconnect()
-
-    def stop_leaving(self) -> None:
-        """Wait for the peer no longer: it is back, or we are done."""
-        if self.leaving:
-            self.leaving.cancel()
-            self.leaving = None
-
-    @acquires("connection")
-    async def connect(self) -> None:
-        await self.connection.connect()
-
-    @releases("connection")
-    async def disconnect(self) -> None:
-        if not self.is_closing:
-            self.is_closing = True
-            self.stop_leaving()
-            await self.connection.disconnect()
-            self.drop_media()
-
-
 class WebRTCInput(StraightInput):
     """The caller's voice, 16 kHz mono, gaps concealed; and the caller's messages."""
 
-    def __init__(self, call: _Call, params: TransportParams, fill_after_s: float) -> None:
+    def __init__(self, call: PeerCall, params: TransportParams, fill_after_s: float) -> None:
         super().__init__(params)
         self._call = call
         self._fill_after_s = fill_after_s
@@ -173,7 +119,7 @@ class WebRTCInput(StraightInput):
             raise MediaStreamError
         clock = asyncio.get_running_loop().time
         silent_s = filled_s = 0.0
-        while True:
+        while self._call.receiver is receiver:
             asked_s = clock()
             try:
                 frame = await asyncio.wait_for(track.recv(), _TICK_S)
@@ -192,6 +138,7 @@ class WebRTCInput(StraightInput):
             else:
                 silent_s = filled_s = 0.0
                 await self._push(inbound.push(decoded(frame)))
+        raise MediaStreamError
 
     async def _push(self, pcm: Int16Array) -> None:
         if len(pcm):
@@ -203,7 +150,7 @@ class WebRTCInput(StraightInput):
 class WebRTCOutput(BaseOutputTransport):
     """The agent's voice and messages."""
 
-    def __init__(self, call: _Call, params: TransportParams) -> None:
+    def __init__(self, call: PeerCall, params: TransportParams) -> None:
         super().__init__(params)
         self._call = call
 
@@ -247,7 +194,9 @@ class WebRTCOutput(BaseOutputTransport):
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
     ) -> None:
         """Send JSON through the data channel; before it opens, 50 messages are kept."""
-        if not self._call.is_closing:
+        if self._call.path:
+            await self._call.path.send(frame.message)
+        elif not self._call.is_closing:
             self._call.connection.send_app_message(frame.message)
 
 
@@ -290,10 +239,18 @@ class WebRTCTransport(BaseTransport):
             # What was said is drained; more silence would only keep the line open.
             audio_out_end_silence_secs=0,
         )
-        self._call = _Call(connection, output_rate)
+        self._call = PeerCall(connection, output_rate)
         self._input = WebRTCInput(self._call, params, fill_after_s)
         self._output = WebRTCOutput(self._call, params)
         self._rejoin_s = rejoin_s
+        self._closing: asyncio.Task[None] | None = None
+        self.sample_rate = output_rate
+        self.on_away: Callable[[], None] = lambda: None
+        """Called when the caller is lost, once the call goes on over a WebSocket."""
+        self.on_back: Callable[[], None] = lambda: None
+        """Called when the caller is back."""
+        self.on_moved: Callable[[], None] = lambda: None
+        """Called when the call goes on over a WebSocket: its peer connection is of no use now."""
         for event in (
             "on_client_connected",
             "on_client_away",
@@ -321,6 +278,36 @@ class WebRTCTransport(BaseTransport):
         """Whether the caller would be taken back, were the connection to break now."""
         return self._rejoin_s > 0 and not self._call.is_closing
 
+    def join(self, websocket: WebSocket) -> bool:
+        """Go on over an accepted WebSocket at `sample_rate`: there is no direct path any more.
+
+        Returns:
+            False if it is too late.
+        """
+        call = self._call
+        if call.is_closing:
+            return False
+        if call.path:
+            return call.path.join(websocket)
+        if call.outbound:
+            # The caller has noticed the loss before us.
+            self.on_away()
+        call.stop_leaving()
+        call.drop_media()
+        call.path = call.outbound = SocketPath(
+            websocket,
+            self.sample_rate,
+            self._rejoin_s,
+            take=self._input.push_frame,
+            on_away=lambda: self.on_away(),
+            on_back=lambda: self.on_back(),
+            on_over=self._on_left,
+        )
+        self.on_moved()
+        self._closing = asyncio.create_task(call.hang_up(), name="webrtc-moved")
+        self.on_back()
+        return True
+
     def input(self) -> WebRTCInput:
         """Give the caller's end."""
         return self._input
@@ -333,7 +320,12 @@ class WebRTCTransport(BaseTransport):
         """Name the peer connection of a client event."""
         return str(client.pc_id)
 
+    async def _on_left(self) -> None:
+        await self._call_event_handler("on_client_disconnected", self._call.connection)
+
     async def _on_connected(self, connection: SmallWebRTCConnection) -> None:
+        if self._call.path:
+            return
         self._call.stop_leaving()
         if self._call.open_media():
             await self._call_event_handler("on_client_connected", connection)
@@ -341,10 +333,14 @@ class WebRTCTransport(BaseTransport):
 
     async def _on_disconnected(self, connection: SmallWebRTCConnection) -> None:
         """The peer comes back on another connection, which it is offering now."""
+        if self._call.path:
+            return
         self._call.drop_media()
         await self._call_event_handler("on_client_away", connection)
 
     async def _on_closed(self, connection: SmallWebRTCConnection) -> None:
+        if self._call.path:
+            return
         self._call.drop_media()
         if self._call.is_closing:
             return
@@ -367,21 +363,3 @@ class WebRTCTransport(BaseTransport):
     async def _on_app_message(self, connection: SmallWebRTCConnection, message: Any) -> None:
         await self._input.receive(message)
         await self._call_event_handler("on_app_message", message, connection.pc_id)
-
-
-def install_receiver(connection: SmallWebRTCConnection) -> AudioReceiver:
-    """Put our jitter buffer on the connection's audio; harmless to repeat.
-
-    Raises:
-        ValueError: The offer has no audio first.
-    """
-    transceivers = connection.pc.getTransceivers()
-    if not transceivers or transceivers[0].kind != "audio":
-        raise ValueError("the first medium offered must be audio")
-    return AudioReceiver.of(transceivers[0].receiver)
-
-
-def _agreed_on_opus(connection: SmallWebRTCConnection) -> bool:
-    description = aiortc.sdp.SessionDescription.parse(connection.pc.localDescription.sdp)
-    codecs = description.media[0].rtp.codecs
-    return bool(codecs) and codecs[0].mimeType.lower() == "audio/opus"

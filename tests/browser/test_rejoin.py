@@ -63,3 +63,49 @@ def test_the_conversation_is_still_there(
     # Who ends it is not waited for.
     wait_until(lambda: server.status()["sessions"]["active"] == 0, "the conversation to end")
     page.close()
+
+
+BREAKABLE = """
+const Peer = window.RTCPeerConnection;
+const peers = [];
+window.RTCPeerConnection = class extends Peer {
+  constructor(...options) {
+    if (window.isBlocked) throw new Error("no path");
+    super(...options);
+    peers.push(this);
+  }
+};
+window.block = () => {
+  window.isBlocked = true;
+  for (const peer of peers) peer.close();
+};
+"""
+
+
+def test_a_page_that_finds_no_direct_path_any_more_goes_on_over_a_socket(
+    browser: Browser, server: LiveServer
+) -> None:
+    page = browser.new_page()
+    page.add_init_script(BREAKABLE)
+    page.goto(server.url)
+    page.get_by_role("button", name="Start talking").click()
+    page.wait_for_selector("body[data-phase=live]")
+    page.get_by_label("Message").fill("Hello?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("log")).to_contain_text("Hello.")
+    assert metric(server, 'duplex_sessions_total{channel="webrtc"}') == 1
+
+    # As on another network: what was there is gone, and nothing of the kind is found again.
+    page.evaluate("block()")
+    page.wait_for_selector("body[data-phase=reconnecting]", timeout=PATIENCE_MS)
+    page.wait_for_selector("body[data-phase=live]", timeout=PATIENCE_MS)
+    expect(page.get_by_role("log")).to_contain_text("Connected again")
+    page.get_by_label("Message").fill("Still there?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".line.assistant .words").last).to_contain_text("Hello.")
+    assert metric(server, "duplex_sessions_total") == 1
+    assert metric(server, "duplex_reconnects_total") == 1
+
+    page.get_by_role("button", name="End", exact=True).click()
+    wait_until(lambda: server.status()["sessions"]["active"] == 0, "the conversation to end")
+    page.close()

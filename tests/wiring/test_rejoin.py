@@ -174,3 +174,53 @@ async def test_a_broken_peer_goes_on_over_another_connection(server):
     again.channel.send('{"type": "end"}')
     await active(server, 0)
     await again.close()
+
+
+async def test_a_peer_without_a_path_goes_on_over_a_socket_and_another_one(server):
+    pytest.importorskip("aiortc", reason='needs the extra: pip install "duplex-voice[webrtc]"')
+    import numpy as np
+
+    from tests.wiring.webrtc_peers import PACKET, Caller, Microphone
+
+    def post(offer):
+        request = urllib.request.Request(
+            server.url + "api/offer",
+            json.dumps(offer).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    async def answer(offer, **extra):
+        return await asyncio.to_thread(post, {**offer, **extra})
+
+    begun = metric(server, "duplex_sessions_total")
+    caller = Caller(Microphone(np.zeros(PACKET * 500, np.int16)))
+    await caller.call(answer)
+    async with asyncio.timeout(30):
+        while (first := json.loads(await caller.messages.get()))["type"] != "ready":
+            pass
+
+    url = server.url.replace("http", "ws", 1) + "v1/stream?events=all&sample_rate=24000"
+    # The page has noticed first; and a socket breaks like any other.
+    for turn in (1, 2):
+        socket = await websockets.connect(f"{url}&resume={first['resume']}")
+        again = await ready(socket)
+        assert again["resumed"] and again["session"] == first["session"]
+        await say(socket)
+        event, audio = await until(socket, answered)
+        assert event["turn"] == turn
+        assert audio == pytest.approx(2 * 2 * 24_000, rel=0.05)
+        socket.transport.abort()
+    await caller.pc.close()
+    await asyncio.sleep(0.5)
+    assert server.status()["sessions"]["active"] == 1
+
+    async with stream(server, first["resume"]) as other:
+        # At another rate it is another conversation's.
+        assert not (await ready(other))["resumed"]
+    socket = await websockets.connect(f"{url}&resume={first['resume']}")
+    await ready(socket)
+    await socket.send('{"type": "end"}')
+    await active(server, 0)
+    assert metric(server, "duplex_sessions_total") == begun + 2
