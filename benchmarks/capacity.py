@@ -2,7 +2,8 @@
 
     python -m benchmarks.capacity [--models instant|real] [--sessions 20] [--lasting-s 20]
 
-Without --sessions it doubles their number until a target is missed, then halves the gap. Callers
+Without --sessions it doubles their number, from --first on, until a target is missed, then halves
+the gap. Callers
 run in a process of their own on the same machine, so they take part of it. The targets: speech
 packets p99 at most 20 ms behind their schedule, and with real models voice to voice p90 at most
 1.5 s. Prints one JSON line; `max_sessions` is what `server.max_sessions` should be.
@@ -58,10 +59,10 @@ def _holds(heard: Heard, sessions: int) -> bool:
     )
 
 
-async def search(server: Server, track: Any) -> list[dict[str, Any]]:
+async def search(server: Server, track: Any, first: int = 1) -> list[dict[str, Any]]:
     """Every number tried; the largest that holds is the answer."""
     tried: list[dict[str, Any]] = []
-    low, high = 0, 1
+    low, high = 0, first
     while high <= _MOST:
         tried.append(await measure(server, high, track))
         if not tried[-1]["holds"]:
@@ -90,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", choices=("instant", "real"), default="instant")
     parser.add_argument("--sessions", type=int, help="only this many")
+    parser.add_argument("--first", type=int, default=1, help="number to begin with")
     parser.add_argument("--lasting-s", type=float, default=20.0, help="of each try")
     options = parser.parse_args()
     command = INSTANT if options.models == "instant" else REAL
@@ -103,7 +105,7 @@ def main() -> None:
         if options.sessions:
             tried = [asyncio.run(measure(server, options.sessions, track))]
         else:
-            tried = asyncio.run(search(server, track))
+            tried = asyncio.run(search(server, track, options.first))
     print(
         json.dumps(
             {

@@ -24,6 +24,7 @@ from benchmarks.callers import INSTANT, RATE, ROOT, Server, calls, quantile, ser
 from benchmarks.machine import describe
 
 _FRAME = 10 << 20
+_TOO_BIG = 1009
 
 
 async def _connect(host: str, port: int, counts: dict[str, int], *, silent: bool) -> None:
@@ -65,9 +66,13 @@ async def _big_frames(url: str, until_s: float, counts: dict[str, int]) -> None:
     while loop.time() < until_s:
         with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
             async with websockets.connect(address, compression=None, max_size=None) as socket:
-                await socket.send(frame)
-                await socket.recv()
                 counts["frames"] += 1
+                try:
+                    await socket.send(frame)
+                    while True:
+                        await socket.recv()
+                except websockets.ConnectionClosed as closed:
+                    counts["frames refused"] += bool(closed.rcvd and closed.rcvd.code == _TOO_BIG)
         counts["frames tried"] += 1
         await asyncio.sleep(0.2)
 
@@ -86,8 +91,8 @@ async def _slow_reader(url: str, until_s: float, counts: dict[str, int]) -> None
 
 async def attack(url: str, per_s: int, lasting_s: float) -> dict[str, int]:
     """All three, for a while."""
-    names = ("opened", "answered", "shed", "failed", "frames", "frames tried", "slow readers")
-    counts = dict.fromkeys(names, 0)
+    names = ("opened", "answered", "shed", "failed", "slow readers")
+    counts = dict.fromkeys((*names, "frames tried", "frames", "frames refused"), 0)
     until_s = asyncio.get_running_loop().time() + lasting_s
     await asyncio.gather(
         _connects(url, per_s, until_s, counts),
