@@ -52,16 +52,17 @@ class RtviProtocol:
             return [self._error("a message of RTVI's has a label, a type, an id and data")], None
         named, data = message.get("id"), message.get("data")
         data = data if isinstance(data, dict) else {}
+        asked = data.get("t") if isinstance(data.get("t"), str) else None
         match message.get("type"):
             case "client-ready":
                 ready = {"version": VERSION, "about": {"library": self._library}}
                 return [self._message("bot-ready", ready, named)], None
             case "send-text" if isinstance(data.get("content"), str):
                 return [], {"type": "text", "text": data["content"]}
-            case "client-message" if data.get("t") in _OURS and isinstance(named, str):
+            case "client-message" if asked in _OURS and isinstance(named, str):
                 given = data.get("d")
-                answer = {"t": data["t"], "d": {"taken": True}}
-                ours = {**(given if isinstance(given, dict) else {}), "type": data["t"]}
+                answer = {"t": asked, "d": {"taken": True}}
+                ours = {**(given if isinstance(given, dict) else {}), "type": asked}
                 return [self._message("server-response", answer, named)], ours
             case "disconnect-bot":
                 return [], {"type": "end"}

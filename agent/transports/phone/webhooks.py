@@ -72,6 +72,13 @@ class Request:
         except (UnicodeDecodeError, ValueError):
             return []
 
+    def asked(self) -> dict[str, str]:
+        """The query's fields; none if there are too many."""
+        try:
+            return dict(parse_qsl(self.query, max_num_fields=200))
+        except ValueError:
+            return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -283,8 +290,7 @@ class ExotelGate(WebhookGate):
 
     def facts(self, request: Request) -> CallFacts:
         """Read the query."""
-        query = dict(parse_qsl(request.query, max_num_fields=200))
-        return _from_form("exotel", query, "CallSid", "CallFrom", "CallTo")
+        return _from_form("exotel", request.asked(), "CallSid", "CallFrom", "CallTo")
 
     def answer(self, url: str, facts: CallFacts) -> Answer:
         """Say where the stream goes."""
