@@ -1,11 +1,15 @@
 """A conversation's trace has the times of its records, and none of its words."""
 
+import contextlib
+
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from agent.agent import Agent
+from agent.observe.record import TurnRecorder
 from agent.observe.traces import Traces
+from agent.server.tracing import traced as one_conversation
 from tests.scenarios.calling import CallingLanguage, Calls
 from tests.scenarios.fakes import DEAD
 from tests.scenarios.scripted import ScriptedCall
@@ -110,3 +114,29 @@ def test_no_span_holds_a_word_of_caller_agent_or_tool(traced):
     for canary in CANARIES:
         assert canary in everything, canary
         assert canary not in written, canary
+
+
+def test_a_process_with_one_conversation_sends_its_trace_as_it_ends(traced):
+    stack = contextlib.ExitStack()
+    call = ScriptedCall(
+        watch=lambda session: stack.enter_context(
+            one_conversation(
+                traced.traces, session.recorder, session=session.id, channel="sound card"
+            )
+        )
+    )
+    call.user_says("tell me about saturn", start_s=0.5, end_s=2.0)
+    call.agent_says("Saturn is a planet.")
+    call.run(6.0)
+    assert not [span for span in traced.exporter.get_finished_spans() if span.parent is None]
+    stack.close()
+
+    spans = traced.exporter.get_finished_spans()
+    (root,) = (span for span in spans if span.parent is None)
+    assert root.attributes["duplex.channel"] == "sound card"
+    assert "heard" in {span.name for span in spans}
+
+
+def test_nothing_is_traced_where_nobody_wants_it():
+    with one_conversation(None, TurnRecorder(), session="x", channel="sound card"):
+        pass
