@@ -57,6 +57,10 @@ _KEPT_TOKENS = 1200
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
+_SLOTS = 4
+"""Conversations whose prompts the embedded model keeps, where their number is not set."""
+
+
 class Runtimes:
     """Everything that is heavy. `load` takes seconds; a session made from it takes none."""
 
@@ -197,14 +201,14 @@ class Runtimes:
         return Endpoint(named.url, named.model, key or "none")
 
     async def _embedded(self) -> Endpoint:
-        llm = self._settings.llm
+        llm, most = self._settings.llm, self._settings.server.max_sessions
         weights = await asyncio.to_thread(find, llm.embedded, self._settings.models.paths)
         self._server = EmbeddedServer(
             EmbeddedSettings(
                 gguf=weights.gguf,
                 name=weights.name,
                 threads=llm.threads or physical_cores(),
-                slots=self._settings.server.max_sessions,
+                slots=most if isinstance(most, int) else _SLOTS,
             )
         )
         url = await self._server.start()

@@ -163,9 +163,10 @@ class ServerSettings(_Section):
     certificate: Path | None = None
     """PEM file; with key_file, the server speaks https and wss."""
     key_file: Path | None = None
-    max_sessions: int = Field(4, ge=1)
+    max_sessions: Annotated[int, Field(ge=1)] | Literal["auto"] = 4
     """Conversations at once; the next caller is told to come back. benchmarks/capacity.py measures
-    how many this machine can hold."""
+    how many this machine can hold; auto lets in more as long as speech leaves in time and the
+    processor is not all used up."""
     max_per_address: int | None = Field(None, ge=1)
     """Of these, to one address. Unset: half of them, and all on the loopback."""
     starts_per_minute: int | None = Field(None, ge=1)

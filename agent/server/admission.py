@@ -14,6 +14,7 @@ WebSocket is accepted (see `refusals`).
 import hmac
 import ipaddress
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from agent.errors import RetryError, SettingsError
+from agent.server.pressure import Pressure
 from agent.server.rates import Rates
 from agent.server.tickets import Tickets
 from agent.settings import ServerSettings
@@ -85,6 +87,7 @@ class Admission:
         settings: Keys, pages, caps.
         refused: Told the status of everyone who is turned away.
         now: Seconds, monotonic.
+        worked: Processor time of this process so far, in seconds.
     """
 
     def __init__(
@@ -92,8 +95,11 @@ class Admission:
         settings: ServerSettings,
         refused: Callable[[int], None] = lambda status: None,
         now: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.process_time,
     ) -> None:
         self._settings = settings
+        self._worked = worked
+        self._pressure = Pressure(_cores())
         self._refused = refused
         self._now = now
         self._keys = [key.encode() for key in settings.secrets]
@@ -105,9 +111,7 @@ class Admission:
         if starts is None and open_to_network:
             starts = _NETWORK_STARTS_PER_MINUTE
         self._starts = Rates(starts / 60, starts) if starts else None
-        self._per_address = settings.max_per_address
-        if self._per_address is None and open_to_network:
-            self._per_address = math.ceil(settings.max_sessions / 2)
+        self._shares = open_to_network
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +122,18 @@ class Admission:
     def token_s(self) -> float:
         """How long a token is good."""
         return self._tokens.ttl_s
+
+    @property
+    def limit(self) -> int:
+        """Most conversations at once: set, or what the machine holds by what it shows."""
+        limit = self._settings.max_sessions
+        if isinstance(limit, int):
+            return limit
+        return self._pressure.limit(self._held.total(), self._now(), self._worked())
+
+    def packet_left(self, late_s: float) -> None:
+        """A packet of speech has left so many seconds late."""
+        self._pressure.packet(late_s, self._now(), self._worked())
 
     def close(self) -> None:
         """Let nobody in any more; who is in stays."""
@@ -194,6 +210,7 @@ class Admission:
             AtCapacityError: All places are taken, or the server is shutting down.
         """
         self.require_place(address)
+        self._pressure.begun(self._now())
         self._held[address] += 1
 
         def give_back() -> None:
@@ -211,12 +228,15 @@ class Admission:
         """
         if not self._is_open:
             raise self._full("the server is shutting down")
-        limit = self._settings.max_sessions
+        limit = self.limit
         if self._held.total() >= limit:
             raise self._full(f"all {limit} lines are busy; try again shortly")
-        if address and self._per_address and self._held[address] >= self._per_address:
+        share = self._settings.max_per_address
+        if share is None and self._shares:
+            share = math.ceil(limit / 2)
+        if address and share and self._held[address] >= share:
             raise self._full(
-                f"your address holds {self._per_address} conversations already; see "
+                f"your address holds {share} conversations already; see "
                 "server.max_per_address, and server.trusted_proxies behind a proxy"
             )
 
@@ -252,6 +272,12 @@ def require_keys(settings: ServerSettings) -> None:
             "of 16 characters or more, such as the output of: "
             'python -c "import secrets; print(secrets.token_urlsafe(24))"'
         )
+
+
+def _cores() -> int:
+    """That this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def is_loopback(host: str) -> bool:

@@ -74,7 +74,7 @@ def build_app(sessions: Sessions) -> FastAPI:
             "webrtc": sessions.has_webrtc,
             "offline": sessions.is_offline,
             "models": sessions.models.names,
-            "sessions": {"active": sessions.active, "limit": sessions.limit},
+            "sessions": {"active": sessions.active, "limit": sessions.admission.limit},
         }
 
     @app.post("/api/tokens")

@@ -1,5 +1,7 @@
 """Counts one conversation: what its client is told, and what its recorder is."""
 
+from collections.abc import Callable
+
 from loguru import logger
 from pipecat.frames.frames import Frame, FunctionCallResultFrame
 
@@ -16,13 +18,20 @@ class Meter:
     Args:
         metrics: Of the process.
         recorder: Of the session; its hooks become ours.
+        packet_left: Told also how late each packet left.
     """
 
-    def __init__(self, metrics: Metrics, recorder: TurnRecorder) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        recorder: TurnRecorder,
+        packet_left: Callable[[float], None] = lambda late_s: None,
+    ) -> None:
         self._metrics = metrics
         self._agent = "silent"
         self._is_drafted = False
-        recorder.watch_lateness = metrics.lateness_s.observe
+        self._packet_left = packet_left
+        recorder.watch_lateness = self._late
         recorder.watch_failover = lambda part: metrics.failovers.labels(part).inc()
 
     def see(self, frame: Frame) -> None:
@@ -39,6 +48,10 @@ class Meter:
             case FunctionCallResultFrame(result=result):
                 failed = isinstance(result, dict) and "error" in result
                 self._metrics.tool_calls.labels("failed" if failed else "done").inc()
+
+    def _late(self, late_s: float) -> None:
+        self._metrics.lateness_s.observe(late_s)
+        self._packet_left(late_s)
 
     def _decided(self, kind: str) -> None:
         metrics = self._metrics

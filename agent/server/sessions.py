@@ -59,7 +59,6 @@ class Sessions:
         self.settings = settings
         self.models = models
         self.is_offline = is_offline
-        self.limit = settings.server.max_sessions
         self.metrics = Metrics()
         self._traces = traces(settings.traces)
         self.admission = Admission(
@@ -72,7 +71,7 @@ class Sessions:
         self._offers = self._webrtc() if self.has_webrtc else None
         self.metrics.gauges(
             active=lambda: self.active,
-            limit=lambda: self.limit,
+            limit=lambda: self.admission.limit,
             ready=lambda: self.is_ready,
             tasks=lambda: len(asyncio.all_tasks()),
             depths={name: functools.partial(self._deepest, name) for name in QUEUES},
@@ -308,7 +307,8 @@ class Sessions:
             call=call,
             edit=edit,
         )
-        session.watchers.append(Meter(self.metrics, session.recorder).see)
+        meter = Meter(self.metrics, session.recorder, self.admission.packet_left)
+        session.watchers.append(meter.see)
         trace = self._traces and self._traces.conversation(
             session.recorder, session=session.id, channel=channel.name
         )

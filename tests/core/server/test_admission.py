@@ -212,3 +212,21 @@ def test_a_bucket_refills_with_time_and_is_forgotten_with_many_others():
     for i in range(5000):
         rates.wait_s(f"x{i}", 2.0)
     assert len(rates._buckets) == 4096
+
+
+def test_the_machine_itself_says_how_many():
+    clock = Clock()
+    gate = Admission(ServerSettings(max_sessions="auto"), now=clock, worked=lambda: 0.0)
+    places = [gate.enter(asking()) for _ in range(2)]
+    assert refused(gate, asking()).status == 503 and gate.limit == 2
+    # They speak, nothing is late, and after a while it is known what they cost.
+    for _ in range(400):
+        clock.s += 0.02
+        gate.packet_left(0.001)
+    places.append(gate.enter(asking()))
+    for _ in range(200):
+        clock.s += 0.02
+        gate.packet_left(0.05)
+    assert refused(gate, asking()).status == 503
+    places.pop().release()
+    assert gate.limit == 2
