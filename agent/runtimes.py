@@ -60,6 +60,9 @@ _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _SLOTS = 4
 """Conversations whose prompts the embedded model keeps, where their number is not set."""
 
+_MOST_SLOTS = 256
+"""llama.cpp takes no more."""
+
 
 class Runtimes:
     """Everything that is heavy. `load` takes seconds; a session made from it takes none."""
@@ -208,7 +211,7 @@ class Runtimes:
                 gguf=weights.gguf,
                 name=weights.name,
                 threads=llm.threads or physical_cores(),
-                slots=most if isinstance(most, int) else _SLOTS,
+                slots=min(most, _MOST_SLOTS) if isinstance(most, int) else _SLOTS,
             )
         )
         url = await self._server.start()
