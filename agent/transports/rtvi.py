@@ -56,7 +56,7 @@ class RtviSerializer(FrameSerializer):
             return None
         try:
             frame = await self._protobuf.deserialize(data)
-        except (DecodeError, ValueError, RecursionError) as error:
+        except (DecodeError, ValueError, ArithmeticError, RecursionError) as error:
             self._reject(type(error).__name__)
             return None
         if isinstance(frame, InputAudioRawFrame):

@@ -73,6 +73,7 @@ TEXT = frames_pb2.Frame(
     | st.text(max_size=60)
     | st.builds(mangled, st.sampled_from([AUDIO, TEXT]), CHANGES)
 )
+@example(frames_pb2.Frame(audio=frames_pb2.AudioRawFrame(audio=bytes(2))).SerializeToString())
 def test_rtvis_frames_are_read_or_ignored(data):
     frame = finished(RtviSerializer(RtviProtocol("x", str)).deserialize(data))
     assert frame is None or frame.name
