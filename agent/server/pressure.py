@@ -65,6 +65,7 @@ class Pressure:
 
     def begun(self, now_s: float) -> None:
         """A conversation begins."""
+        self._forget(now_s)
         self._begun.append(now_s)
 
     def limit(self, held: int, now_s: float, worked_s: float) -> int:
