@@ -1,11 +1,18 @@
 """Who answered, by the sound alone."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from agent.transports.phone.answering import AnswerDetector, Answered, Answerer, BeepOver
 
 RATE = 8_000
+
+
+@pytest.fixture(autouse=True, params=[8_000, 16_000], ids=["G.711", "wideband"])
+def rate(request, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "RATE", request.param)
 
 
 def silence(lasting_s):
@@ -25,7 +32,8 @@ def speech(lasting_s, level=3000):
     )
 
 
-def found(*pieces, size=160, patience_s=8.0):
+def found(*pieces, size=None, patience_s=8.0):
+    size = size or RATE // 50
     detector = AnswerDetector(RATE, patience_s)
     track = np.concatenate(pieces)
     return [
