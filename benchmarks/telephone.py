@@ -7,6 +7,8 @@ quiet machine:
 
     python -m benchmarks.telephone --every 12
 
+With `--codec opus` the same in Opus at 16 kHz, whose packets hold coarse copies of those before.
+
 Spelled names, in the packaged voice, are counted by letters. Recorded digits are joined to numbers
 of four to eight and counted apart where the folder of recordings is given by DUPLEX_DATA.
 """
@@ -17,6 +19,7 @@ import os
 import random
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jiwer
@@ -28,8 +31,13 @@ from agent.audio.chunk import SAMPLE_RATE, Int16Array, to_float
 from agent.audio.resample import resample
 from agent.eval.impairment import Impairment
 from agent.models.store import locate
+from agent.transports.jitter import AudioPacket, JitterBuffer
 from agent.transports.phone.inbound import InboundAudio
+from agent.transports.sip.codecs import OPUS, OpusTerms
+from agent.transports.sip.coding import coder
 from agent.transports.sip.g711 import PCMU
+from agent.transports.sip.hearing import Hearing
+from agent.transports.sip.sdp import Agreement, Direction
 from benchmarks.corpus import Recording, load, normalise
 from benchmarks.machine import describe
 
@@ -37,7 +45,7 @@ RATE = 8_000
 PACKET = RATE // 50
 
 LINES = {
-    "mulaw": Impairment(),
+    "whole": Impairment(),
     "loss_1": Impairment(loss=0.01, jitter_s=0.02, double=0.01),
     "loss_3": Impairment(loss=0.03, jitter_s=0.04, double=0.01),
     "loss_5": Impairment(loss=0.05, jitter_s=0.06, double=0.01),
@@ -53,8 +61,26 @@ _NUMBERS = 20
 _DIGITS = "zero one two three four five six seven eight nine".split()
 
 
+def in_opus(line: Impairment, pcm: Int16Array) -> Int16Array:
+    """What we hear of a recording in Opus, both 16 kHz."""
+    agreement = Agreement(("", 0), OPUS, 96, None, Direction.BOTH, terms=OpusTerms(has_copies=True))
+    step = SAMPLE_RATE // 50
+    speaker, hearing, jitter = (
+        coder(agreement, SAMPLE_RATE),
+        Hearing(SAMPLE_RATE),
+        JitterBuffer(),
+    )
+    hearing.agree(agreement, coder(agreement, SAMPLE_RATE))
+    padded = np.pad(pcm, (0, -len(pcm) % step)).reshape(-1, step)
+    heard: list[Int16Array | str] = []
+    for _, number, payload in line.arrivals([speaker.encode(packet) for packet in padded]):
+        heard += hearing.take(jitter.push(AudioPacket(1, number, number * 960, 96, payload)))
+    heard += hearing.take(jitter.flush())
+    return np.concatenate([pcm for pcm in heard if not isinstance(pcm, str)])
+
+
 def over(line: Impairment, pcm: Int16Array) -> Int16Array:
-    """What we hear of a recording, both 16 kHz."""
+    """What we hear of a recording in G.711, both 16 kHz."""
     narrow = resample(pcm, SAMPLE_RATE, RATE)
     padded = np.pad(narrow, (0, -len(narrow) % PACKET))
     inbound = InboundAudio(RATE)
@@ -103,14 +129,19 @@ def _letters(text: str) -> str:
     return " ".join("".join(re.findall("[a-z]", text.lower())))
 
 
-def errors(model: Moonshine, recordings: list[Recording], line: Impairment | None) -> float:
+def errors(
+    model: Moonshine,
+    recordings: list[Recording],
+    line: Impairment | None,
+    carried: Callable[[Impairment, Int16Array], Int16Array] = over,
+) -> float:
     """Word error rate over all recordings, each with a network of its own."""
     said, understood = [], []
     for index, recording in enumerate(recordings):
         pcm = recording.pcm
         if line:
             network = Impairment(line.loss, line.delay_s, line.jitter_s, line.double, index)
-            pcm = over(network, pcm)
+            pcm = carried(network, pcm)
         compared = _letters if recording.name.startswith("spelled") else normalise
         said.append(compared(recording.text))
         understood.append(compared(model.transcribe(to_float(pcm)).text))
@@ -132,9 +163,11 @@ def main() -> None:
     """Print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=int, default=1, help="take every n-th prompt")
+    parser.add_argument("--codec", choices=["mulaw", "opus"], default="mulaw")
     parser.add_argument("--model", default="moonshine-base-en")
     given = parser.parse_args()
     model = Moonshine(locate(given.model))
+    carried = in_opus if given.codec == "opus" else over
     source, recordings = load()
     sets = {
         "prompts": recordings[:: given.every],
@@ -147,12 +180,22 @@ def main() -> None:
             "recordings": len(chosen),
             "words": sum(len(normalise(recording.text).split()) for recording in chosen),
             "wide_16k": errors(model, chosen, None),
-            **{line: errors(model, chosen, network) for line, network in LINES.items()},
+            **{line: errors(model, chosen, network, carried) for line, network in LINES.items()},
         }
         for name, chosen in sets.items()
     }
     print(_table(rates), file=sys.stderr)
-    print(json.dumps({"wer": rates, "model": given.model, "source": source, **describe()}))
+    print(
+        json.dumps(
+            {
+                "wer": rates,
+                "codec": given.codec,
+                "model": given.model,
+                "source": source,
+                **describe(),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

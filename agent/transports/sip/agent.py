@@ -68,6 +68,8 @@ class UserAgent:
             self._take, lambda host: self._ways.is_welcome(host), settings.trust
         )
         self._ways = Ways(settings, self._sockets)
+        # Looked for now: the system's library is found by other programs, and calls would wait.
+        self._usable = usable() if settings.opus else G711
         self._requests = Requests(
             self._layer, settings.user, settings.password, self._flush, self._ways.hop_of
         )
@@ -351,7 +353,7 @@ class UserAgent:
             direction=direction,
             peer=peer,
             headers=headers,
-            terms=Negotiation(security, usable() if settings.opus else G711),
+            terms=Negotiation(security, self._usable),
             transfer_to=settings.transfer_to,
             recordings=settings.recordings,
         )
