@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.transports.sip.codecs import G711, OPUS
 from agent.transports.sip.sdp import Direction, UnusableError, agree, answer, offer, parse
 from tests.core.sip.limits import cases
 
@@ -85,7 +86,17 @@ def test_nothing_in_common(body):
 LINES = st.lists(
     st.sampled_from(PHONE.splitlines())
     | st.sampled_from(
-        [b"m=audio 1 RTP/AVP 0", b"m=audio", b"c=IN IP4", b"a=rtpmap:", b"a=rtpmap:0 x"]
+        [
+            b"m=audio 1 RTP/AVP 0",
+            b"m=audio",
+            b"c=IN IP4",
+            b"a=rtpmap:",
+            b"a=rtpmap:0 x",
+            b"a=rtpmap:97 telephone-event/48000",
+            b"a=fmtp:96 useinbandfec=1;maxaveragebitrate=9",
+            b"a=fmtp:",
+            b"a=fmtp:96 ;=;",
+        ]
     )
     | st.binary(max_size=20),
     max_size=20,
@@ -93,11 +104,11 @@ LINES = st.lists(
 
 
 @cases
-@given(LINES)
-def test_any_description_is_agreed_on_or_unusable(body):
+@given(LINES, st.sampled_from([G711, (OPUS, *G711)]))
+def test_any_description_is_agreed_on_or_unusable(body, usable):
     try:
         media = parse(body)
-        agreement = agree(media)
+        agreement = agree(media, usable=usable)
     except UnusableError:
         return
     again = parse(answer(media, agreement, LOCAL, 1))
