@@ -1,8 +1,7 @@
 """Sound over the agent, through a session's ears and policy, without its pipeline.
 
-The real speech detector, the real recogniser behind a gate like `agent.processors.recognition`'s,
-and the real policy, on the sample clock. Readings are kept on disk, so that trying other settings
-on the same audio costs nothing.
+The real speech detector, the real recogniser behind its gate, and the real policy, on the sample
+clock. Readings are kept on disk, so that trying other settings on the same audio costs nothing.
 """
 
 import hashlib
@@ -16,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from agent.asr.gate import Feed, Open, Order, RecognitionGate, Step
 from agent.asr.greedy import Stop
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.asr.moonshine import Moonshine, Transcript
 from agent.asr.streaming import StreamingMoonshine, StreamingSettings
 from agent.audio.chunk import SAMPLE_RATE, Float32Array, Int16Array, PcmChunk, samples
-from agent.audio.ring import PreRoll
 from agent.models.store import locate
 from agent.turns.echo import SILENT_DBFS, EchoLevel, level_dbfs
 from agent.turns.events import AgentFloor, Decision, DecisionKind, Heard, SpeechProbability
@@ -29,16 +28,11 @@ from agent.turns.floor import Floor
 from agent.turns.policy import FusedPolicy
 from agent.turns.policy_settings import PolicySettings
 from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted
-from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 
 RECOGNITION_S = 0.08
 """From the audio a reading covers to its words. Over the agent windows are short: Moonshine base
 takes 45 ms of one core for 0.9 s and 66 ms for 1.2 s (90 %: 61 and 74); the rest is hand-over."""
-
-PRE_ROLL = samples(0.36)
-ABANDONED, UNCONFIRMED = samples(1.0), samples(2.0)
-"""Silence, or sound, that closes the recogniser's gate on what was never confirmed as speech."""
 
 _CLOSING = {
     DecisionKind.COMMIT,
@@ -99,7 +93,7 @@ class Ladder:
 
     def __init__(self, ears: Ears, settings: PolicySettings | None = None) -> None:
         self._policy = FusedPolicy(settings)
-        self._gate = _Gate(StreamingMoonshine(ears.moonshine, ears.partials))
+        self._recogniser = _Hearing(StreamingMoonshine(ears.moonshine, ears.partials))
         self._told: AgentFloor | None = None
         self._waiting: deque[tuple[int, Hypothesis]] = deque()
 
@@ -124,10 +118,11 @@ class Ladder:
         while self._waiting and self._waiting[0][0] <= hop.at_sample:
             made += self._policy.push(Heard(*self._waiting.popleft()))
         made += self._policy.push(hop)
-        for hypothesis in self._gate.push(pcm, hop.at_sample, hop.probability):
+        chunk = PcmChunk(pcm, hop.at_sample - len(pcm))
+        for hypothesis in self._recogniser.push(chunk, hop.probability):
             self._waiting.append((hop.at_sample + samples(RECOGNITION_S), hypothesis))
         if any(decision.kind in _CLOSING for decision in made):
-            self._gate.end()
+            self._recogniser.end()
         return made
 
 
@@ -143,70 +138,35 @@ def decisions(
         yield from ladder.push(sound.pcm[hop.at_sample - HOP : hop.at_sample], hop, agent)
 
 
-class _Gate:
-    """Opens and closes the recogniser as `agent.processors.recognition` does, without threads."""
+class _Hearing:
+    """The recogniser behind its gate, on the caller's thread."""
 
     def __init__(self, recogniser: StreamingMoonshine) -> None:
         self._recogniser = recogniser
-        self._ring = PreRoll(PRE_ROLL)
-        self._readings = READINGS[Profile.SHORT]
-        self._noticed = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
-        self._confirmed = Endpointer(self._readings.confirmation, SAMPLE_RATE, HOP)
-        self._is_open = False
-        self._is_confirmed = False
-        self._opened_at = 0
-        self._is_pausing = True
-        self._is_settled = False
-        self._was_speech = False
-        self._utterance = 0
+        self._gate = RecognitionGate()
 
-    @property
-    def _is_speech(self) -> bool:
-        return self._noticed.is_speech or self._confirmed.is_speech
-
-    def push(self, pcm: Int16Array, at: int, probability: float) -> Iterator[Hypothesis]:
-        """Take the hop that ends at `at`; give what is recognised."""
-        self._ring.push(PcmChunk(pcm, at - len(pcm)))
-        noticed = self._noticed.push(probability, at)
-        confirmed = self._confirmed.push(probability, at)
-        if not self._is_open:
-            if isinstance(noticed, SpeechStarted) or isinstance(confirmed, SpeechStarted):
-                self._open()
-            return
-        is_speech = self._is_speech
-        is_quiet = probability < self._readings.prefetch.off_probability
-        partial = self._recogniser.push(pcm, is_speech and not is_quiet)
-        if partial:
-            yield partial
-        if probability >= self._readings.gate:
-            self._is_pausing = False
-        elif not self._is_pausing:
-            self._is_pausing = self._is_settled = True
-            yield self._recogniser.settle()
-        elif not is_quiet:
-            self._is_settled = False
-        if self._was_speech and not is_speech and not self._is_settled:
-            yield self._recogniser.settle()
-        self._was_speech = is_speech
-        self._is_confirmed |= self._confirmed.is_speech
-        silent = at - self._noticed.last_speech_end
-        if not self._is_confirmed and (silent > ABANDONED or at - self._opened_at > UNCONFIRMED):
-            self._is_open = False
+    def push(self, hop: PcmChunk, probability: float) -> Iterator[Hypothesis]:
+        """Take a hop; give what is recognised."""
+        for order in self._gate.push(hop, probability):
+            yield from self._obey(order)
 
     def end(self) -> None:
         """The utterance is decided; what is being said now begins the next."""
-        if self._is_open:
-            self._is_open = False
-            if self._is_speech:
-                self._open()
+        for order in self._gate.close():
+            # What is said no more is read no more: nobody waits here for its final.
+            if order is not Step.FINISH:
+                list(self._obey(order))
 
-    def _open(self) -> None:
-        self._is_open, self._is_pausing, self._was_speech = True, True, False
-        self._utterance += 1
-        pre_roll = self._ring.since(self._ring.end_sample - PRE_ROLL)
-        self._opened_at, self._is_confirmed = pre_roll.start_sample, self._confirmed.is_speech
-        self._recogniser.start(self._utterance, pre_roll.start_sample)
-        self._recogniser.push(pre_roll.pcm, is_speech=False)
+    def _obey(self, order: Order) -> Iterator[Hypothesis]:
+        match order:
+            case Open(utterance_id, pre_roll):
+                self._recogniser.start(utterance_id, pre_roll.start_sample)
+                self._recogniser.push(pre_roll.pcm, is_speech=False)
+            case Feed(pcm, is_speech, is_quiet):
+                if partial := self._recogniser.push(pcm, is_speech and not is_quiet):
+                    yield partial
+            case Step.SETTLE:
+                yield self._recogniser.settle()
 
 
 class Remembered:

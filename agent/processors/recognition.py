@@ -1,4 +1,4 @@
-"""Hops in, hypotheses out: the recogniser's gate."""
+"""Hops in, hypotheses out: the recogniser behind its gate."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -12,12 +12,12 @@ from pipecat.processors.frame_processor import (
 )
 from pipecat.utils.time import time_now_iso8601
 
+from agent.asr.gate import Feed, Open, Order, RecognitionGate, Step
 from agent.asr.hybrid.edge import Trouble
 from agent.asr.hybrid.events import Correction, Final, Mode, Outcome, Side, Tentative
 from agent.asr.hybrid.recogniser import HybridRecogniser, Sides
 from agent.asr.hypothesis import Hypothesis, Recogniser
 from agent.audio.chunk import SAMPLE_RATE, samples
-from agent.audio.ring import PRE_ROLL_SAMPLES, PreRoll
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import (
     MORE_FOLLOWS,
@@ -30,29 +30,18 @@ from agent.processors.frames import (
     ProfileFrame,
     UtteranceOverFrame,
 )
-from agent.vad.endpointer import Endpointer, SpeechStarted
-from agent.vad.readings import READINGS, Profile
-from agent.vad.silero import HOP
 
 _LATE = "One moment, please."
 _NOT_UNDERSTOOD = "Sorry, I didn't get that. Could you say it again?"
 
-_ABANDON_AFTER = samples(1.0)
-"""Silence that closes an utterance which was never confirmed as speech."""
-
 _TELL_AFTER = samples(1.2)
 """Silence after speech that could not be recognised: the caller waits for an answer by now."""
-
-_UNCONFIRMED_MAX = samples(2.0)
-"""An utterance that noise keeps open is not worth recognising longer than this."""
 
 
 class Recognition(FrameProcessor):
     """Gives a recogniser one utterance after the other, and the pipeline what it understood.
 
-    The gate opens from 360 ms before speech was noticed and stays open until the turn is decided,
-    so a pause inside a turn loses nothing. It opens anew at once: what is said while a final is
-    still awaited belongs to the next utterance.
+    `agent.asr.gate` says where utterances begin and end.
     """
 
     def __init__(
@@ -75,16 +64,8 @@ class Recognition(FrameProcessor):
         )
         self._is_private, self._is_secret = is_private, False
         self._recorder = recorder
-        self._readings = READINGS[Profile.SHORT]
-        self._prefetch = Endpointer(self._readings.prefetch, SAMPLE_RATE, HOP)
-        self._confirmation = Endpointer(self._readings.confirmation, SAMPLE_RATE, HOP)
-        self._ring = PreRoll(PRE_ROLL_SAMPLES)
-        self._utterances = 0
-        self._opened_at: int | None = None
-        self._is_confirmed = False
-        self._was_speech = False
-        self._is_pausing = True
-        self._is_settled = self._is_shown = False
+        self._gate = RecognitionGate()
+        self._is_shown = False
         self._was_confirmed = self._is_broken = self._has_words = False
         self._running: asyncio.Task[None] | None = None
 
@@ -123,7 +104,7 @@ class Recognition(FrameProcessor):
                 await self._end()
                 return
             case ProfileFrame():
-                self._adopt(frame.profile)
+                self._gate.adopt(frame.profile)
                 return
             case PrivacyFrame():
                 self.is_private = frame.is_private
@@ -134,103 +115,53 @@ class Recognition(FrameProcessor):
                 self._on_hop(frame)
         await self.push_frame(frame, direction)
 
-    def _adopt(self, profile: Profile) -> None:
-        self._readings = READINGS[profile]
-        self._prefetch.adopt(self._readings.prefetch)
-        self._confirmation.adopt(self._readings.confirmation)
-
     def _on_hop(self, frame: HopFrame) -> None:
-        at = frame.chunk.end_sample
-        self._ring.push(frame.chunk)
-        noticed = self._prefetch.push(frame.probability, at)
-        confirmed = self._confirmation.push(frame.probability, at)
-        if self._opened_at is None:
-            if isinstance(noticed, SpeechStarted) or isinstance(confirmed, SpeechStarted):
-                self._open(at)
-            return
-        is_speech = self._is_speech
-        is_quiet = frame.probability < self._readings.prefetch.off_probability
-        self._recogniser.push(frame.chunk.pcm, is_speech, is_quiet=is_quiet)
-        self._confirm()
-        self._settle_at_pause(frame.probability, is_speech)
-        silent = at - self._prefetch.last_speech_end
-        is_lost = self._is_broken and self._is_confirmed
-        if is_lost and not is_speech and silent > _TELL_AFTER:
+        orders = self._gate.push(frame.chunk, frame.probability)
+        self._obey(orders)
+        gate = self._gate
+        is_lost = self._is_broken and gate.is_open and gate.is_confirmed
+        if is_lost and not gate.is_speech and gate.silence > _TELL_AFTER:
             self._tell(Trouble.FAILED)
             self._close()
             # Told once; its final has nothing to add.
             self._was_confirmed = False
-            return
-        if not self._is_confirmed and self._is_noise(at):
-            self._opened_at = None
-            self._recogniser.drop()
-            if self._is_shown:
-                # It was no speech: what was shown of it goes away.
-                self.create_task(self._show("", final=True))
 
-    @property
-    def _is_speech(self) -> bool:
-        return self._prefetch.is_speech or self._confirmation.is_speech
-
-    def _settle_at_pause(self, probability: float, is_speech: bool) -> None:
-        """Recognise everything at the first hop of silence, and again where it was no silence yet.
-
-        Most pauses turn out too short to matter and cost one decode; the one that ends the turn
-        has its text that much earlier and its final for nothing. Only where more than silence
-        came since, a voice trailing off, is it read once more when the pause counts.
-        """
-        if probability >= self._readings.gate:
-            self._is_pausing = False
-        elif not self._is_pausing:
-            self._is_pausing = True
-            self._recogniser.settle()
-            self._is_settled = True
-        elif probability >= self._readings.prefetch.off_probability:
-            self._is_settled = False
-        if self._was_speech and not is_speech and not self._is_settled:
-            self._recogniser.settle()
-        self._was_speech = is_speech
-
-    def _open(self, at: int) -> None:
-        pre_roll = self._ring.since(at - PRE_ROLL_SAMPLES)
-        self._utterances += 1
-        self._opened_at = pre_roll.start_sample
-        self._is_confirmed = self._is_broken = self._has_words = False
-        self._is_pausing = True
-        self._is_settled = False
-        self._was_speech = self._is_shown = False
-        self._recogniser.open(self._utterances, pre_roll.start_sample)
-        self._recogniser.push(pre_roll.pcm, False)
-        self._confirm()
-
-    def _confirm(self) -> None:
-        if self._confirmation.is_speech and not self._is_confirmed:
-            self._is_confirmed = True
-            self._recogniser.confirm()
-
-    def _is_noise(self, at: int) -> bool:
-        assert self._opened_at is not None
-        silent = at - self._prefetch.last_speech_end
-        return silent > _ABANDON_AFTER or at - self._opened_at > _UNCONFIRMED_MAX
+    def _obey(self, orders: list[Order]) -> None:
+        recogniser = self._recogniser
+        for order in orders:
+            match order:
+                case Open(utterance_id, pre_roll):
+                    self._is_broken = self._has_words = self._is_shown = False
+                    recogniser.open(utterance_id, pre_roll.start_sample)
+                    recogniser.push(pre_roll.pcm, False)
+                case Feed(pcm, is_speech, is_quiet):
+                    recogniser.push(pcm, is_speech, is_quiet=is_quiet)
+                case Step.CONFIRM:
+                    recogniser.confirm()
+                case Step.SETTLE:
+                    recogniser.settle()
+                case Step.FINISH:
+                    recogniser.finish()
+                case Step.DROP:
+                    recogniser.drop()
+                    if self._is_shown:
+                        # It was no speech: what was shown of it goes away.
+                        self.create_task(self._show("", final=True))
 
     async def _end(self) -> None:
-        if self._opened_at is None:
+        if not self._gate.is_open:
             # Who ended a turn without a sound waits for its final all the same.
             await self.push_frame(HypothesisFrame(self._nothing()))
             return
         self._close()
 
     def _close(self) -> None:
-        self._opened_at = None
-        self._was_confirmed = self._is_confirmed and not self._has_words
-        self._recogniser.finish()
-        if self._is_speech:
-            # Speech that began since the turn was decided opens no gate any more: it is open.
-            self._open(self._ring.end_sample)
+        self._was_confirmed = self._gate.is_confirmed and not self._has_words
+        self._obey(self._gate.close())
 
     def _nothing(self) -> Hypothesis:
-        at = self._ring.end_sample
-        return Hypothesis(self._utterances, "", (), True, at, at)
+        at = self._gate.end_sample
+        return Hypothesis(self._gate.utterance_id, "", (), True, at, at)
 
     async def _on_outcome(self, outcome: Outcome) -> None:
         match outcome:
@@ -251,11 +182,11 @@ class Recognition(FrameProcessor):
 
     def _on_trouble(self, trouble: Trouble) -> None:
         """Tell the caller what silence would not: that they were not understood, or not yet."""
-        is_open = self._opened_at is not None
-        is_known = self._is_confirmed if is_open else self._was_confirmed
+        is_open = self._gate.is_open
+        is_known = self._gate.is_confirmed if is_open else self._was_confirmed
         if trouble is Trouble.BROKEN:
             self._is_broken = is_open
-        elif is_known and not (trouble is Trouble.LATE and self._is_speech):
+        elif is_known and not (trouble is Trouble.LATE and self._gate.is_speech):
             self._tell(trouble)
 
     def _tell(self, trouble: Trouble) -> None:
