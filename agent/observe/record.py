@@ -26,7 +26,8 @@ STAGES = (
     "answer_end",
 )
 """Marks of a turn in the order they usually come. All are seconds since the session began;
-``speech_end`` is when the last sample of the user's speech arrived."""
+``speech_end`` is when the last audible sample of the user's speech arrived, ``first_audio`` when
+the first audible one of the answer was given to the transport."""
 
 _DECISIONS_KEPT = 4096
 """The last hours of a session; it may run for days."""
@@ -44,7 +45,7 @@ class TurnRecord:
     Attributes:
         turn: Counts from 1; 0 is the greeting.
         speech_start_sample: On the media clock (16 kHz).
-        speech_end_sample: Likewise, just after the user's last speech.
+        speech_end_sample: Likewise, just after the last that could be heard of the user's speech.
         heard: What the user was heard to say.
         answered: The agent's words that were heard.
         interrupted: Whether the user cut the answer.
@@ -205,15 +206,16 @@ class TurnRecorder:
             self.watch_turns(self.current)
         self.turns.append(record)
 
-    def mark(self, name: str, *, draft: bool = False) -> None:
+    def mark(self, name: str, *, draft: bool = False, in_s: float = 0.0) -> None:
         """Mark a stage; only the first time counts.
 
         Args:
             name: One of `STAGES`.
             draft: Whether it belongs to the turn that is not decided yet, not to the current one.
+            in_s: How long from now the stage is reached.
         """
         marks = self._draft if draft else self.current.marks
-        marks.setdefault(name, self.now_s())
+        marks.setdefault(name, self.now_s() + in_s)
 
     def _forget_answer(self) -> None:
         for name in _OF_THE_ANSWER:

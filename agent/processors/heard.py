@@ -6,6 +6,8 @@ from typing import Any
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection
 
+from agent.audio.audible import onset_s
+from agent.audio.chunk import Int16Array
 from agent.observe.mask import without_cards
 from agent.observe.record import TurnRecorder
 from agent.playout.ledger import Ledger
@@ -23,17 +25,23 @@ class HeardAnswer:
         self._recorder = recorder
         self._push = push
         self._turn = 0
+        self._is_heard = False
         self.is_speaking = False
         """From the first packet of an answer to its end or cut."""
 
     def begin(self) -> None:
         """What is heard from now on answers the current turn."""
         self._turn = self._recorder.current.turn
+        self._is_heard = False
 
-    def mark_first_audio(self) -> None:
-        """The answer is heard, if the turn it belongs to is still the current one."""
-        if self._turn == self._recorder.current.turn:
-            self._recorder.mark("first_audio")
+    def packet_sounds(self, packet: Int16Array, sample_rate: int) -> None:
+        """A packet begins to sound: the answer is heard from its first audible sample on."""
+        if self._is_heard or self._turn != self._recorder.current.turn:
+            return
+        in_s = onset_s(packet, sample_rate)
+        if in_s is not None:
+            self._is_heard = True
+            self._recorder.mark("first_audio", in_s=in_s)
 
     async def heard_until(self, position: int) -> None:
         """Tell the words that have sounded up to a playout position."""

@@ -219,7 +219,7 @@ class Playout(FrameProcessor):
             self._recorder.packet_left(len(packet) / self._rate)
             if not self._outstanding and (self._buffer.is_paused or not self._buffer.pending):
                 self._recorder.speech_paused()
-            self._answer.mark_first_audio()
+            self._answer.packet_sounds(packet, self._rate)
             self._wake.set()
 
     @property

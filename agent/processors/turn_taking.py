@@ -15,6 +15,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
 from agent.asr.hypothesis import Hypothesis
+from agent.audio.audible import end_of_sound
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.ring import PreRoll
 from agent.observe.record import HopRecord, TurnRecorder
@@ -68,6 +69,9 @@ _ON_THE_AGENT = {
 _FINAL_WITHIN = samples(1.5)
 """After a commit. The recogniser has settled by then; one that still owes its final is stuck, and
 the turn is answered as it was last heard."""
+
+_SOUND_BEFORE = samples(1.5)
+"""Audio that tells how loud the speech was whose end is looked for."""
 
 _NOTHING_SAID = "I haven't said anything yet."
 
@@ -276,7 +280,7 @@ class TurnTaking(FrameProcessor):
         self._recorder.begin(
             text=text,
             start=self._speech_start,
-            end=decision.speech_end_sample,
+            end=self._end_of_sound(decision.speech_end_sample),
             decision={"kind": decision.kind.value, "reason": decision.reason, **decision.evidence},
         )
         self._speech_start = None
@@ -287,6 +291,10 @@ class TurnTaking(FrameProcessor):
             )
         )
         await self._show_floor(thinking=True)
+
+    def _end_of_sound(self, detected: int) -> int:
+        """Where the user's voice died away, for those who measure how long the answer took."""
+        return end_of_sound(self._audio.since(detected - _SOUND_BEFORE), detected)
 
     async def _show_final(self, text: str, *, turn: int) -> None:
         event: dict[str, object] = {

@@ -4,11 +4,16 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
-from tests.speech import dialogue, share_said, write
+from tests.speech import RATE, dialogue, share_said, spoken, write
 
 pytestmark = pytest.mark.model
+
+AUDIBLE = 150
+"""Absolute sample value: 30 dB over the recording's noise, 40 dB under its voice."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,16 @@ def test_every_stage_says_when_it_was(replayed):
     assert {"recognised", "first_token", "first_clause", "first_speech"} <= marks.keys()
     assert first["speech_start_sample"] < first["speech_end_sample"]
     assert first["decision"]["kind"] == "COMMIT"
+
+
+def test_the_wait_in_the_record_is_the_silence_in_the_sound(replayed):
+    turns, answer = replayed
+    question = np.flatnonzero(np.abs(spoken("What is the capital of France?")) > AUDIBLE)
+    asked_s = 1.0 + int(question[-1]) / RATE
+    track, rate = soundfile.read(answer, dtype="int16")
+    heard_s = int(np.flatnonzero(np.abs(track) > AUDIBLE)[0]) / rate
+    assert turns[0]["stages"]["voice_to_voice_s"] == pytest.approx(heard_s - asked_s, abs=0.02)
+    assert turns[0]["speech_end_sample"] / RATE == pytest.approx(asked_s, abs=0.02)
 
 
 def test_the_same_audio_gives_the_same_decisions_and_a_picture_of_them(tmp_path):
