@@ -36,6 +36,8 @@ from agent.processors.frames import (
     ClientEventFrame,
     CorrectionFrame,
     ExpectationFrame,
+    ReadAheadFrame,
+    WordsSoFarFrame,
 )
 from agent.processors.tools import ToolCalls
 from agent.tools.declaration import Tool
@@ -131,6 +133,9 @@ class Dialogue(FrameProcessor):
             await self._on_context(frame)
             return
         match frame:
+            case WordsSoFarFrame():
+                await self._read_ahead(frame.text)
+                return
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
                 self._agent_speaks = isinstance(frame, BotStartedSpeakingFrame)
                 self._reset_patience()
@@ -233,6 +238,13 @@ class Dialogue(FrameProcessor):
         elif is_new:
             self._turns_seen = count
             self._take(text)
+
+    async def _read_ahead(self, text: str) -> None:
+        """Let the language model read what it is going to be asked while it is being said."""
+        if not self._is_held:
+            said: LLMContextMessage = {"role": "user", "content": text}
+            asked = LLMContext(messages=[*self._context.messages, said])
+            await self.push_frame(ReadAheadFrame(context=asked))
 
     def _correct(self) -> None:
         """Remember better words, once those that they replace are in the conversation."""

@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     SystemFrame,
     TextFrame,
 )
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import PcmChunk
@@ -99,6 +100,20 @@ class TurnDecisionFrame(SystemFrame):
 
     decision: Decision
     text: str = ""
+
+
+@dataclass
+class WordsSoFarFrame(SystemFrame):
+    """What the user has said of a turn that still goes on, nobody speaking over it."""
+
+    text: str
+
+
+@dataclass
+class ReadAheadFrame(SystemFrame):
+    """What the language model is going to be asked begins like this."""
+
+    context: LLMContext
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
 from agent.processors.drafting import Drafting
-from agent.processors.frames import LanguageFailureFrame
+from agent.processors.frames import LanguageFailureFrame, ReadAheadFrame
 
 _REST_S = 30.0
 """How long a server that was late or failed is passed over while another answers."""
@@ -111,6 +111,9 @@ class Language(Drafting, OpenAILLMService):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Have what stands before the conversation read as soon as it is known."""
+        if isinstance(frame, ReadAheadFrame):
+            self._read_ahead(frame.context)
+            return
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMUpdateSettingsFrame) and frame.delta:
             if isinstance(prompt := frame.delta.system_instruction, str):
@@ -125,6 +128,13 @@ class Language(Drafting, OpenAILLMService):
         if self._request.warm and self._warming:
             await self.cancel_task(self._warming)
             self._warming = self.create_task(self._warm(self._request.warm, self._offered))
+
+    def _read_ahead(self, context: LLMContext) -> None:
+        """Have the user's words read as they are said; what is being read is not given up."""
+        if self._request.warm is None or (self._warming and not self._warming.done()):
+            return
+        said = self._shown(context).messages
+        self._warming = self.create_task(self._warm(self._request.warm, self._offered, said))
 
     async def cleanup(self) -> None:
         """Close the client and give back the lease, once."""
@@ -212,9 +222,9 @@ class Language(Drafting, OpenAILLMService):
         # Pipecat then adds a page to the prompt, which the small model reads slowly and in vain.
         return not self._request.is_embedded and super()._has_async_tools()
 
-    async def _warm(self, warm: Warm, tools: list[Any]) -> None:
+    async def _warm(self, warm: Warm, tools: list[Any], said: Sequence[Any] = ()) -> None:
         try:
-            await warm([{"role": "system", "content": self._prompt}], tools)
+            await warm([{"role": "system", "content": self._prompt}, *said], tools)
         except RetryError as error:
             logger.debug("{}", error)
 

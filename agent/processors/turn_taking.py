@@ -30,6 +30,7 @@ from agent.processors.frames import (
     ProfileFrame,
     TurnDecisionFrame,
     UtteranceOverFrame,
+    WordsSoFarFrame,
 )
 from agent.turns.events import (
     AgentFloor,
@@ -201,6 +202,9 @@ class TurnTaking(FrameProcessor):
             return
         self._hypothesis = hypothesis
         await self._tell(Heard(self._clock, hypothesis))
+        if self._policy.user_is_speaking and not self._agent.is_speaking:
+            text = self._recorder.hidden.hide(hypothesis.text)
+            await self.push_frame(WordsSoFarFrame(text=text))
 
     async def _on_final(self, hypothesis: Hypothesis | None) -> None:
         tentative, self._hypothesis = self._hypothesis, None

@@ -225,6 +225,19 @@ async def test_warming_leaves_only_new_words_to_be_read(server):
         await warmer.close()
 
 
+async def test_words_read_while_they_were_said_need_not_be_read_again(server):
+    warmer = PromptWarmer(server.base_url)
+    question = "Can you tell me what I should bring along when I come in on Monday morning?"
+    try:
+        _, whole, _ = await ask(server, [system(CLINIC), user(question)], slot=0)
+        for said in ("Can you tell me what", "Can you tell me what I should bring along when I"):
+            await warmer.warm([system(CLINIC), user(said)], slot=1)
+        _, read, _ = await ask(server, [system(CLINIC), user(question)], slot=1)
+    finally:
+        await warmer.close()
+    assert read < 15 < whole
+
+
 async def test_two_sessions_in_turn_keep_their_conversations(server):
     talks = [[system(f"{CLINIC} Session {slot}.")] for slot in (0, 1)]
     for turn in range(3):
