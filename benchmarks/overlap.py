@@ -1,11 +1,11 @@
 """Interruptions found, and backchannels, coughs and echoes not taken for one.
 
-    python -m benchmarks.overlap --data DIR [--orders 60] [--sets tuned,judged,fresh]
+    python -m benchmarks.overlap --data DIR [--orders 60] [--sets tuned,judged,fresh,last]
 
-DIR holds `commands/`. The clips of each set are described in `benchmarks.overlap_clips`; the agent
-speaks through all of each clip and is not heard to pause. The real speech detector and recogniser
-hear every clip, the real policy decides, on the sample clock (`benchmarks.ladder`). Prints one JSON
-line.
+DIR holds `commands/`, and `commands-others/` for the set "last". The clips of each set are
+described in `benchmarks.overlap_clips`; the agent speaks through all of each clip and is not heard
+to pause. The real speech detector and recogniser hear every clip, the real policy decides, on the
+sample clock (`benchmarks.ladder`). Prints one JSON line.
 
 Recall: share of interruptions with BARGE_IN. False positives: share of the others with it. Delay:
 from the first sample of the user's speech to BARGE_IN. Verdict: from the moment the agent was
@@ -136,7 +136,7 @@ def main(folder: Path, orders: int, sets: Sequence[str], *, verbose: bool) -> di
     for name in sets:
         clips = clips_of(folder, name, orders, ears)
         if not clips:
-            sys.exit(f"no recordings in {folder / 'commands'}; give their folder with --data")
+            sys.exit(f"no recordings in {folder / SETS[name].folder}; give its parent with --data")
         heard = [(clip, ears.listen(clip.pcm, clip.far)) for clip in clips]
         outcomes = judge(heard, ears, settings)
         if verbose:
@@ -169,7 +169,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--orders", type=int, default=60, help="interruptions in each set")
-    parser.add_argument("--sets", default=",".join(SETS), help="which, joined by commas")
+    parser.add_argument("--sets", default="tuned,judged,fresh", help="which, joined by commas")
     parser.add_argument("--verbose", action="store_true", help="every clip, on standard error")
     parser.add_argument("--json", action="store_true", help="the only form there is")
     given = parser.parse_args()

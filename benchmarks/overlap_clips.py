@@ -4,11 +4,12 @@ Interruptions are spoken orders of real people; nods are synthesised; noises are
 keys and knocks, and the desktop sounds of Debian's sound-theme-freedesktop where apt can fetch
 them; echoes are the agent's own words, faint, as a poor canceller leaves them.
 
-Three sets that share no speaker's recording, no voice and, for the third, no nod:
+Four sets that share no speaker's recording, no voice and, for the last two, no nod:
 
 * tuned: numbers in `agent.turns.overlap` were chosen on it
-* judged: rules were changed after it was seen, numbers were not
-* fresh: nothing was changed after it was seen
+* judged, fresh: rules were changed after they were seen, numbers were not
+* last: nothing was changed after it was seen. Its orders are those recordings of the same project
+  that the other sets do not draw from, in a folder `commands-others/`
 """
 
 import hashlib
@@ -48,6 +49,11 @@ _OTHER_NODS = (
     "Oh wow.", "True.", "Fine.", "Uh-huh, yeah.",
 )  # fmt: skip
 
+_LAST_NODS = (
+    "Yup.", "Wow.", "Nice.", "Cool.", "Perfect.", "Sounds good.", "Right, right.", "Oh, I see.",
+    "Interesting.", "Thank you.", "Oh, okay.", "Sure, yeah.",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Set:
@@ -59,6 +65,7 @@ class Set:
         nods: What they say.
         answer: What the agent says, in the clips where it hears itself.
         seed: Of the synthesised noises.
+        folder: Of the recordings.
     """
 
     orders: tuple[int, ...]
@@ -66,6 +73,7 @@ class Set:
     nods: tuple[str, ...]
     answer: str
     seed: int
+    folder: str = "commands"
 
 
 ANSWER = (
@@ -83,6 +91,15 @@ SETS = {
         "the ferry to the island leaves at ten past eight from the northern harbour and it takes "
         "about forty minutes unless the sea is rough so please bring a warm coat and some water",
         3000,
+    ),
+    "last": Set(
+        (0, 1, 2, 3),
+        ("af_heart", "student"),
+        _LAST_NODS,
+        "we have two sizes of that lamp and the smaller one costs eighteen euros without the bulb "
+        "while the larger one comes with a dimmer and can be hung on a wall or stood on a table",
+        4000,
+        "commands-others",
     ),
 }
 
@@ -132,7 +149,7 @@ def _talk(chosen: Set) -> tuple[str, str]:
 
 def _interruptions(folder: Path, chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
     """Spoken orders from their first word on, in pink noise at one of three levels."""
-    paths = sorted((folder / "commands").glob("*.flac"))
+    paths = sorted((folder / chosen.folder).glob("*.flac"))
     mine = [path for path in paths if _quarter(path.stem) in chosen.orders]
     for number, path in enumerate(mine[:count]):
         pcm, _ = soundfile.read(path, dtype="int16")

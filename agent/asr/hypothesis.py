@@ -34,6 +34,8 @@ class Hypothesis:
         is_final: Whether the text can still change.
         start_sample: First sample of the utterance on the media clock (16 kHz).
         end_sample: Just after the last sample this text has taken into account.
+        unfinished: The word that was still being spoken there, which is not in the text: it may
+            become another.
     """
 
     utterance_id: int
@@ -42,6 +44,7 @@ class Hypothesis:
     is_final: bool
     start_sample: int
     end_sample: int
+    unfinished: Word | None = None
 
 
 class Recogniser(Protocol):

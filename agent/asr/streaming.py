@@ -162,10 +162,12 @@ class StreamingMoonshine:
         self._read()
         if self._is_window_full():
             self._move_window(earlier)
-        words = showable(
-            self._settled + self._open.words, self._end_sample, samples(self._settings.edge_s)
-        )
-        return self._hypothesis(words) if words else None
+        heard = self._settled + self._open.words
+        words = showable(heard, self._end_sample, samples(self._settings.edge_s))
+        if not words:
+            return None
+        unfinished = heard[-1] if len(heard) > len(words) else None
+        return replace(self._hypothesis(words), unfinished=unfinished)
 
     def _is_window_full(self) -> bool:
         return self._end_sample - self._window_start > samples(self._settings.window_s)

@@ -15,11 +15,11 @@ BACKCHANNELS = frozenset(
         "gotcha", "of course", "that's right", "that's true", "makes sense", "that makes sense",
         "sounds good", "i understand", "understood", "perfect", "interesting", "oh really",
         "oh wow", "thanks", "thank you", "very good", "oh my", "oh dear", "well",
-        "excellent", "definitely", "absolutely",
+        "excellent", "definitely", "absolutely", "make sense",
     )
 )  # fmt: skip
 """What listeners say to leave the floor (after the backchannels tagged in Switchboard, Jurafsky et
-al. 1997: uh-huh, yeah, right, oh, okay, really, hm)."""
+al. 1997: uh-huh, yeah, right, oh, okay, really, hm), and "makes sense" as it is heard."""
 
 _BEGINNINGS = frozenset(
     phrase[:length] for phrase in BACKCHANNELS for length in range(1, len(phrase))
@@ -84,7 +84,7 @@ def read(words: Sequence[str], *, asked: bool, content_words: int = 2) -> Readin
     if len(content) >= content_words:
         return Reading.CONTENT
     if len(rest) == 1 and any(alike(sound(rest[0]), nod) for nod in _SINGLE):
-        return Reading.UNSURE
+        return Reading.BEGINNING  # "Green" was "great", most likely.
     return Reading.WORD if content else Reading.UNSURE
 
 

@@ -89,7 +89,8 @@ def _evidence(told: dict[str, Any]) -> Evidence:
     if kind == "Heard":
         heard = fields["hypothesis"]
         words = tuple(Word(**word) for word in heard["words"])
-        fields["hypothesis"] = Hypothesis(**{**heard, "words": words})
+        unfinished = Word(**word) if (word := heard.get("unfinished")) else None
+        fields["hypothesis"] = Hypothesis(**{**heard, "words": words, "unfinished": unfinished})
     return _KINDS[kind](**fields)
 
 

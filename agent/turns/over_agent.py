@@ -23,6 +23,10 @@ _HOLDING_WORD = samples(2.0)
 """Such a phrase is over by then, also "just give me a second"."""
 
 
+_SURE = 0.7
+"""Confidence of a half-spoken word that says what it is going to be: "give me a second", or not."""
+
+
 class OverAgent:
     """Says what is to become of the floor while the user speaks over the agent. Pure."""
 
@@ -76,7 +80,7 @@ class OverAgent:
                 evidence.at_sample, evidence.probability, evidence.level_dbfs, evidence.echo_dbfs
             )
         heard = evidence.hypothesis
-        return OverlapWords(self._hearing.now, heard.words, heard.end_sample)
+        return OverlapWords(self._hearing.now, heard.words, heard.end_sample, heard.unfinished)
 
     def _hotword(self) -> Hotword | None:
         hearing = self._hearing
@@ -88,14 +92,14 @@ class OverAgent:
     @property
     def _may_become_hotword(self) -> bool:
         """Whether the user is in the middle of "hold on" or "go on"."""
-        hearing = self._hearing
-        return (
-            hearing.is_speaking
-            and hearing.hypothesis is not None
-            and bool(hearing.hypothesis.words)
-            and hearing.now - self._onset <= _HOLDING_WORD
-            and self._hotwords.may_become(hearing.hypothesis.words, _HOLDING)
-        )
+        hearing, heard = self._hearing, self._hearing.hypothesis
+        if heard is None or not heard.words or not hearing.is_speaking:
+            return False
+        words, last = heard.words, heard.unfinished
+        if last and last.confidence >= _SURE:
+            words = (*words, last)
+        is_soon = hearing.now - self._onset <= _HOLDING_WORD
+        return is_soon and self._hotwords.may_become(words, _HOLDING)
 
     def _on_holding_word(self, hotword: Hotword) -> list[Step]:
         """Act on "wait" or "go on" once it is known that nothing follows: the agent is paused."""

@@ -5,6 +5,8 @@ sample clock and within 0.7 s of the confirmed onset, whether it goes on from th
 paused at or is cut.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -94,11 +96,13 @@ class OverlapWords:
         at_sample: When they came.
         words: All words so far; empty if it heard none.
         end_sample: Just after the last sample they take into account.
+        unfinished: The word that was being spoken there, which is not among them.
     """
 
     at_sample: int
     words: tuple[Word, ...]
     end_sample: int
+    unfinished: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class OverlapSettings:
     verdict_s: float = 0.7
     """From the confirmed onset to the last moment for a verdict."""
 
-    floor_s: float = 0.7
+    floor_s: float = 0.6
     """Speech as long as this, louder than our echo and not read yet, takes the floor."""
 
     word_s: float = 0.4
@@ -117,8 +121,15 @@ class OverlapSettings:
     unsure_s: float = 0.45
     """Likewise with words the recogniser doubts."""
 
+    unsure_in_echo_s: float = 0.55
+    """Likewise where our own voice comes back: what a canceller leaves of it is read as doubtful
+    words, now and then."""
+
     beginning_s: float = 0.85
     """Likewise with what may still become a backchannel: "I", "of"."""
+
+    far_from_echo_db: float = 12.0
+    """How far above the loudest echo expected speech must be to be judged as if there were none."""
 
     content_words: int = 2
     """Words that say something, which take the floor however short."""
@@ -130,7 +141,7 @@ class OverlapSettings:
     """Speech up to this length, over and without known words, is a noise."""
 
     least_confidence: float = 0.5
-    """Of a word, or it does not count."""
+    """Of a word, or it does not count. Of all of them together, if the last is half a word."""
 
     echo_margin_db: float = 6.0
     """How far above the expected echo speech must be to be another's."""
@@ -213,7 +224,9 @@ class OverlapVerdict:
         self._hops = 0
         self._posteriors = 0.0
         self._words: OverlapWords | None = None
-        self._reading = Reading.NONE
+        self._reading = self._early_reading = Reading.NONE
+        self._loudest_echo = SILENT_DBFS
+        self._power = 0.0
         self._share = 0.0
         self._hotword: Hotword | None = None
         self._veto = EchoVeto(self._settings.echo_share)
@@ -226,7 +239,8 @@ class OverlapVerdict:
                 self._on_hop(evidence)
             case OverlapWords():
                 self._words = evidence
-                self._reading = self._read(evidence)
+                self._reading = self._read(evidence.words, self._settings.least_confidence)
+                self._early_reading = self._read_early(evidence)
                 self._share = self._veto.share(self._texts(), self._agent.around)
                 self._now = max(self._now, evidence.at_sample)
             case Hotword():
@@ -239,6 +253,7 @@ class OverlapVerdict:
 
     def _on_hop(self, hop: OverlapHop) -> None:
         self._now = hop.at_sample
+        self._loudest_echo = max(self._loudest_echo, hop.echo_dbfs)
         if not self._is_over:
             self._hops += 1
             self._posteriors += hop.probability
@@ -250,6 +265,7 @@ class OverlapVerdict:
         self._speech += HOP
         self._speech_end = hop.at_sample
         self._judged_hops += 1
+        self._power += 10 ** (hop.level_dbfs / 10)
         self._above_echo += hop.level_dbfs >= hop.echo_dbfs + self._settings.echo_margin_db
 
     @property
@@ -268,6 +284,17 @@ class OverlapVerdict:
         return is_long and self._mean_posterior >= settings.steady_unknown
 
     @property
+    def _is_far_from_echo(self) -> bool:
+        """Whether this is so much louder than our own voice would be that it cannot be part of it.
+
+        Told by the loudest echo since the onset: the agent is paused, and its echo with it.
+        """
+        if not self._judged_hops:
+            return False
+        level_dbfs = 10 * math.log10(self._power / self._judged_hops)
+        return level_dbfs >= self._loudest_echo + self._settings.far_from_echo_db
+
+    @property
     def _is_over(self) -> bool:
         return self._now - self._speech_end >= samples(self._settings.over_s)
 
@@ -283,15 +310,26 @@ class OverlapVerdict:
     def _texts(self) -> list[str]:
         return [word.text for word in self._words.words] if self._words else []
 
-    def _read(self, heard: OverlapWords) -> Reading:
-        words = heard.words
+    def _read_early(self, heard: OverlapWords) -> Reading:
+        """What the words are together with the one that is still being spoken.
+
+        It may become another, but two words in a row that no listener says tell an order from a nod
+        a reading sooner: "make m", "I w".
+        """
+        if heard.unfinished is None:
+            return self._reading
+        words = (*heard.words, heard.unfinished)
+        confidence = sum(word.confidence for word in words) / len(words)
+        is_heard = confidence >= self._settings.least_confidence
+        return self._read(words, 0.0) if is_heard else self._reading
+
+    def _read(self, words: Sequence[Word], least: float) -> Reading:
         texts = [word.text for word in words]
         own = [False] * len(words)
         if self._settings.echo_share <= 1.0:
             if texts and self._veto.repeats(texts, self._agent.around):
                 return Reading.OWN
             own = self._veto.own(texts, self._agent.around)
-        least = self._settings.least_confidence
         sure = [word.text for word in words if word.confidence >= least]
         theirs = [
             word.text
@@ -310,7 +348,7 @@ class OverlapVerdict:
     def _judge(self) -> tuple[OverlapKind, str]:
         if self._hotword is not None:
             return _hotword_means(self._hotword)
-        reading = self._reading
+        reading = self._early_reading if self._is_far_from_echo else self._reading
         if self._is_echo_loud and self._share >= self._settings.echo_share_at_its_level:
             reading = Reading.OWN
         spoken = self._speech
@@ -338,9 +376,10 @@ class OverlapVerdict:
     def _enough_s(self, reading: Reading) -> float:
         """Speech that takes the floor with these words, in seconds."""
         settings = self._settings
+        is_near = not self._is_far_from_echo
         return {
             Reading.WORD: settings.word_s,
-            Reading.UNSURE: settings.unsure_s,
+            Reading.UNSURE: settings.unsure_in_echo_s if is_near else settings.unsure_s,
             Reading.BEGINNING: settings.beginning_s,
         }.get(reading, settings.floor_s)
 

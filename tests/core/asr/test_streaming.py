@@ -121,6 +121,20 @@ def test_first_partial_and_updates_come_on_the_sample_clock():
     assert set(np.diff(ends[3:])) == {6400}
 
 
+def test_the_word_still_being_spoken_is_told_beside_the_text():
+    recogniser = StreamingMoonshine(ExactReader())
+    recogniser.start(1, 0)
+    halves = [
+        (hypothesis.text.split(), hypothesis.unfinished)
+        for hypothesis in feed(recogniser, speech(6), 160)
+    ]
+    assert any(unfinished for _, unfinished in halves)
+    for shown, unfinished in halves:
+        assert unfinished is None or unfinished.text == f"w{len(shown)}"
+    assert recogniser.settle().unfinished is None
+    assert recogniser.finish().unfinished is None
+
+
 def test_pre_roll_does_not_bring_the_first_partial_forward():
     reader = ExactReader()
     recogniser = StreamingMoonshine(reader)

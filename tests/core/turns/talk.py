@@ -35,7 +35,8 @@ class Talk:
     def silence(self, duration_s):
         return self.hops(0.02, duration_s)
 
-    def hears(self, text, until=None):
+    def hears(self, text, until=None, half=""):
+        """`half`: the word that is still being spoken."""
         texts = text.split()
         end = self.policy._hearing.silent_since or self.at
         step = (end - self.began) // max(len(texts), 1)
@@ -43,7 +44,15 @@ class Talk:
             Word(word, self.began + i * step, self.began + (i + 1) * step, 0.9)
             for i, word in enumerate(texts)
         )
-        hypothesis = Hypothesis(self.utterance, text, words, False, self.began, until or self.at)
+        hypothesis = Hypothesis(
+            self.utterance,
+            text,
+            words,
+            is_final=False,
+            start_sample=self.began,
+            end_sample=until or self.at,
+            unfinished=Word(half, end, end, 0.9) if half else None,
+        )
         return self.tell(Heard(self.at, hypothesis))
 
     def sounds(self, probability):

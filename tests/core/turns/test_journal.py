@@ -22,7 +22,8 @@ HOP = 512
 
 def conversation():
     """A question, an answer, and an interruption, as numbers come from the models."""
-    said = Hypothesis(1, "how far?", (Word("how", 0, 8000, 0.9),), False, 0, 16_000)
+    half = Word("far", 8000, 16_000, 0.6)
+    said = Hypothesis(1, "how", (Word("how", 0, 8000, 0.9),), False, 0, 16_000, half)
     for hop in range(1, 200):
         at = hop * HOP
         loud = 5 < hop < 40 or 120 < hop < 160

@@ -46,9 +46,11 @@ class Over:
     def silence(self, duration_s):
         return self.hops(0.02, duration_s, level=-70.0)
 
-    def hears(self, text):
-        words = tuple(Word(part, ONSET, self.at, 0.9) for part in text.split())
-        return self.tell(OverlapWords(self.at, words, self.at))
+    def hears(self, text, half="", confidence=0.9):
+        """`half`: the word that is still being spoken."""
+        words = tuple(Word(part, ONSET, self.at, confidence) for part in text.split())
+        unfinished = Word(half, ONSET, self.at, confidence) if half else None
+        return self.tell(OverlapWords(self.at, words, self.at, unfinished))
 
     @property
     def kind(self):
@@ -136,6 +138,36 @@ def test_doubted_words_and_the_agents_own_do_not_count():
     words = (Word("car", ONSET, over.at, 0.2), Word("Jupiter", ONSET, over.at, 0.9))
     over.tell(OverlapWords(over.at, words, over.at))
     assert over.kind in ("UNDECIDED", "ECHO")
+
+
+def test_half_a_word_behind_the_first_tells_an_order_from_a_nod():
+    assert Over().speech(0.2).hears("make").kind == "UNDECIDED"
+    assert Over().speech(0.2).hears("make", "me").kind == "INTERRUPTION"
+    assert Over().speech(0.3).hears("make", "sense").silence(1).kind == "BACKCHANNEL"
+
+
+def test_half_a_word_does_not_count_where_the_words_are_guessed():
+    assert Over().speech(0.2).hears("make", "me", confidence=0.4).kind == "UNDECIDED"
+
+
+@pytest.mark.parametrize("echo, kind", [(-43.0, "INTERRUPTION"), (-41.0, "UNDECIDED")])
+def test_half_a_word_counts_only_far_above_our_own_echo(echo, kind):
+    over = Over().speech(0.1, level=-30.0, echo=echo)
+    # The agent has been paused, and nothing of it comes back any more.
+    over.speech(0.1, level=-30.0).hears("make", "me")
+    assert over.kind == kind
+
+
+def test_doubtful_words_take_the_floor_later_where_our_own_voice_comes_back():
+    def needs_s(echo):
+        over = Over().speech(0.1, level=-30.0, echo=echo).hears("car", confidence=0.3)
+        while over.kind == "UNDECIDED":
+            over.speech(HOP / RATE, level=-30.0, echo=echo)
+        assert over.kind == "INTERRUPTION"
+        return over.judge.verdict.figures["speech_s"]
+
+    assert needs_s(echo=-60.0) == pytest.approx(0.45, abs=0.033)
+    assert needs_s(echo=-40.0) == pytest.approx(0.55, abs=0.033)
 
 
 def test_a_hotword_decides():

@@ -212,6 +212,16 @@ def test_half_of_hold_on_does_not_cut_the_agent():
     assert talk.kinds() == ["DUCK", "PAUSE", "HOLD"]
 
 
+def test_half_a_word_says_that_it_is_no_hotword():
+    def speaks(half):
+        talk = Talk().agent(True, unsaid="the moon is far").speech(0.3)
+        return talk.hears("give me a", half=half).speech(0.1)
+
+    assert "BARGE_IN" not in speaks("").kinds()
+    assert "BARGE_IN" not in speaks("second").kinds()
+    assert "BARGE_IN" in speaks("medium").kinds()
+
+
 def test_words_that_come_late_still_take_the_floor():
     talk = Talk().agent(True, unsaid="the moon is far")
     # As loud as our own echo would be, and not read yet.
