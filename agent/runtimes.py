@@ -41,7 +41,7 @@ from agent.tts.speech import Voice
 from agent.tts.standby import StandbyVoice
 from agent.tts.tier import open_voice
 from agent.turns.hotwords import HotwordSettings
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from agent.turns.policy import FusedPolicy
 from agent.turns.policy_settings import PolicySettings
 from agent.turns.smart_turn import SmartTurn

@@ -27,7 +27,7 @@ import soundfile
 
 from agent.audio.chunk import SAMPLE_RATE, seconds
 from agent.turns.events import AgentFloor, Decision, DecisionKind
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from benchmarks.ladder import Ears, decisions
 from benchmarks.machine import describe
 from benchmarks.self_echo import Call, Cast, Scene, Tally

@@ -27,7 +27,7 @@ import numpy as np
 from agent.asr.streaming import StreamingSettings
 from agent.audio.chunk import seconds
 from agent.turns.events import AgentFloor, Decision, DecisionKind
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from agent.turns.policy_settings import PolicySettings
 from benchmarks.ladder import RECOGNITION_S, Ears, Sound, decisions
 from benchmarks.machine import describe

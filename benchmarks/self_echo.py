@@ -26,7 +26,7 @@ from agent.tts.student import StudentVoice
 from agent.turns.echo import EchoLevel
 from agent.turns.events import AgentFloor, Decision, DecisionKind, SpeechProbability
 from agent.turns.floor import Floor
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from agent.turns.policy_settings import PolicySettings
 from agent.vad.silero import HOP, SileroPosterior
 from benchmarks.ladder import Ears, Ladder

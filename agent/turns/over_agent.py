@@ -37,6 +37,7 @@ class OverAgent:
         self._verdict: OverlapVerdict | None = None
         self._onset = 0
         self._last = OverlapKind.UNDECIDED
+        self._echoes = 0
 
     @property
     def is_open(self) -> bool:
@@ -50,11 +51,14 @@ class OverAgent:
             return  # More of the same: its verdict is taken anew.
         self._onset = onset
         speech = AgentSpeech(tuple(agent.said.split()), tuple(agent.unsaid.split()))
-        self._verdict = OverlapVerdict(onset, self._hearing.now, speech, self._settings.overlap)
+        self._verdict = OverlapVerdict(
+            onset, self._hearing.now, speech, self._settings.overlap, self._echoes
+        )
 
     def end(self) -> Overlap | None:
         """The agent has finished: return the verdict as it stood, if there was one."""
         verdict, self._verdict = self._verdict, None
+        self._echoes = 0
         return verdict.verdict if verdict else None
 
     def weigh(self, evidence: SpeechProbability | Heard) -> list[Step]:
@@ -115,6 +119,7 @@ class OverAgent:
         steps: list[Step] = []
         if verdict.kind is not self._last:
             self._last = verdict.kind
+            self._echoes = self._echoes + 1 if verdict.kind is OverlapKind.ECHO else 0
             steps.append(Step(verdict.reason, Signal.LEFT, figures=verdict.figures))
         if self._last is not OverlapKind.UNDECIDED and self._has_ended:
             self._verdict = None

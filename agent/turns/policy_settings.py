@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from agent.turns.hotwords import HotwordSettings
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from agent.vad.readings import Profile
 
 

@@ -7,7 +7,7 @@ import soundfile
 from agent.audio.chunk import SAMPLE_RATE
 from agent.audio.echo import EchoCanceller
 from agent.turns.echo import level_dbfs
-from agent.turns.overlap import OverlapSettings
+from agent.turns.overlap_settings import OverlapSettings
 from agent.vad.silero import HOP
 from benchmarks.ladder import Ears
 from benchmarks.self_echo import ROOMS, Call, Cast, Room, Scene, Tally, clipped

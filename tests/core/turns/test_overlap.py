@@ -23,8 +23,8 @@ TALE = AgentSpeech(
 class Over:
     """Speech over the agent, hop by hop."""
 
-    def __init__(self, agent=TALE):
-        self.judge = OverlapVerdict(ONSET, CONFIRMED, agent)
+    def __init__(self, agent=TALE, echoes=0):
+        self.judge = OverlapVerdict(ONSET, CONFIRMED, agent, echoes=echoes)
         self.at = CONFIRMED
         self.changes = []
 
@@ -168,6 +168,15 @@ def test_doubtful_words_take_the_floor_later_where_our_own_voice_comes_back():
 
     assert needs_s(echo=-60.0) == pytest.approx(0.45, abs=0.033)
     assert needs_s(echo=-40.0) == pytest.approx(0.55, abs=0.033)
+
+
+@pytest.mark.parametrize(
+    "echoes, level, kind",
+    [(2, -30.0, "INTERRUPTION"), (3, -30.0, "UNDECIDED"), (3, -10.0, "INTERRUPTION")],
+)
+def test_words_at_our_level_need_a_steadier_voice_after_many_echoes(echoes, level, kind):
+    over = Over(echoes=echoes).hops(0.88, 0.3, level=level, echo=-25.0)
+    assert over.hears("book tomorrow").kind == kind
 
 
 def test_a_hotword_decides():

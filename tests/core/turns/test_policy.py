@@ -1,3 +1,5 @@
+import pytest
+
 from agent.turns.events import (
     DecisionKind,
     EndRequested,
@@ -210,6 +212,16 @@ def test_half_of_hold_on_does_not_cut_the_agent():
     talk = Talk().agent(True, unsaid="the moon is far").speech(0.3).hears("hold").speech(0.2)
     talk.silence(0.1).hears("hold on.").silence(1)
     assert talk.kinds() == ["DUCK", "PAUSE", "HOLD"]
+
+
+@pytest.mark.parametrize("times, is_cut", [(2, True), (3, False)])
+def test_what_was_our_own_voice_again_and_again_is_more_likely_so_once_more(times, is_cut):
+    talk = Talk().agent(True, "the moon", "is far").silence(0.3)
+    for _ in range(times):
+        talk.hops(0.9, 0.3, echo=-10.0).silence(0.4).hears("").silence(0.4)
+    talk.hops(0.9, 0.3, echo=-10.0).hears("book tomorrow")
+    assert talk.kinds().count("BACKCHANNEL") == times
+    assert ("BARGE_IN" in talk.kinds()) is is_cut
 
 
 def test_half_a_word_says_that_it_is_no_hotword():
