@@ -6,7 +6,8 @@ DUPLEX_EXAMPLES=100000 for the long form, as `make nightly` does.
 import contextlib
 import json
 import os
-from collections.abc import Coroutine
+import random
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -34,16 +35,64 @@ def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("it waits")
 
 
+IS_LONG = EXAMPLES > 10_000
+"""Then values are drawn from a seed: Hypothesis takes milliseconds to make one that it could
+shrink, and an hour for a hundred thousand."""
+
+WORDS = ("", "a", "text", "root", "é\u0000", "\ud800", "x" * 300, "1", "null", "[", "\r\n", "%s")
+
+
+def odd(dice: random.Random, depth: int = 0) -> Any:
+    """Any value of JSON, odd ones more often than right ones."""
+    match dice.randrange(10 if depth < 3 else 7):
+        case 0:
+            return None
+        case 1:
+            return dice.random() < 0.5
+        case 2:
+            return dice.choice((0, 1, -1, 2**70, dice.randrange(-1000, 1000)))
+        case 3:
+            return dice.choice((0.5, -0.0, 1e308, float("inf"), float("nan"), dice.random()))
+        case 4 | 5 | 6:
+            word = dice.choice(WORDS)
+            return word if dice.random() < 0.7 else word + chr(dice.randrange(0xD7FF))
+        case 7:
+            return [odd(dice, depth + 1) for _ in range(dice.randrange(4))]
+        case _:
+            return {dice.choice(WORDS): odd(dice, depth + 1) for _ in range(dice.randrange(4))}
+
+
+def typed(types: Sequence[str], *names: str) -> Callable[[random.Random], Any]:
+    """Objects with one of these types, and some of these names; one in four is anything."""
+
+    def make(dice: random.Random) -> Any:
+        if dice.random() < 0.25:
+            return odd(dice)
+        given = {name: odd(dice) for name in names if dice.random() < 0.5}
+        return {"type": dice.choice(types), **given}
+
+    return make
+
+
+def seeded(make: Callable[[random.Random], Any]) -> st.SearchStrategy[Any]:
+    """What is made from a seed."""
+    return st.integers(0, 2**62).map(lambda seed: make(random.Random(seed)))
+
+
 KEYS = st.text(max_size=8)
+TYPES = ("text", "mute", "played", "interrupt", "push_to_talk", "end", "privacy")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=8,
 )
 MESSAGES = JSON | st.fixed_dictionaries(
-    {"type": st.sampled_from(["text", "mute", "played", "interrupt", "push_to_talk", "end"])},
+    {"type": st.sampled_from(TYPES)},
     optional={"text": JSON, "muted": JSON, "samples": JSON, "cleared": JSON, "down": JSON},
 )
+if IS_LONG:
+    JSON = seeded(odd)
+    MESSAGES = seeded(typed(TYPES, "text", "muted", "samples", "cleared", "down", "private"))
 HEADERS = st.sampled_from(
     ["host", "origin", "authorization", "sec-websocket-protocol", "x-forwarded-for", "cookie"]
 )

@@ -5,6 +5,8 @@ DUPLEX_EXAMPLES=100000 for the long form, as `make nightly` does.
 
 import io
 import os
+import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,16 @@ from agent.transports.phone.webhooks import Request, WebhookGate, gates
 from agent.transports.phone.wire import MalformedError
 from agent.transports.rtvi import RtviSerializer
 from agent.transports.rtvi_messages import LABEL, RtviProtocol
-from tests.core.server.test_hostile import JSON, LATIN, MESSAGES, finished
+from tests.core.server.test_hostile import (
+    IS_LONG,
+    JSON,
+    LATIN,
+    MESSAGES,
+    finished,
+    odd,
+    seeded,
+    typed,
+)
 
 many = settings(max_examples=int(os.environ.get("DUPLEX_EXAMPLES", "200")), deadline=None)
 
@@ -49,6 +60,24 @@ RTVI = JSON | st.fixed_dictionaries(
         | st.fixed_dictionaries({}, optional={"t": JSON, "d": JSON | MESSAGES, "content": JSON}),
     },
 )
+
+if IS_LONG:
+    KINDS = ("client-ready", "send-text", "client-message", "disconnect-bot", "dance")
+    OURS = ("text", "interrupt", "push_to_talk", "mute", "dance")
+
+    def rtvi(dice: random.Random) -> Any:
+        """A message of RTVI's, more or less."""
+        message = typed(KINDS, "id", "data")(dice)
+        if not isinstance(message, dict):
+            return message
+        if dice.random() < 0.7:
+            right = {"t": dice.choice(OURS), "content": "Hello?", "d": {"text": "Hello?"}}
+            message["data"] = {
+                name: odd(dice) if dice.random() < 0.3 else value for name, value in right.items()
+            }
+        return message | {"label": odd(dice) if dice.random() < 0.1 else LABEL}
+
+    RTVI = seeded(rtvi)
 
 
 @many
