@@ -53,16 +53,20 @@ def _late(name: str, lateness: Lateness) -> dict[str, int]:
 
 async def measure(calls: int, seconds: float) -> dict[str, object]:
     """Let sipp place `calls` calls, each of `seconds`, and add up what their lines say."""
+    # Before anything is measured; its block ends what a failure would leave waiting for ever.
+    command = [sys.executable, "-m", "benchmarks.sip_load", "--idle"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as idle:  # noqa: ASYNC220
+        return await _measured(calls, seconds, idle)
+
+
+async def _measured(
+    calls: int, seconds: float, idle: "subprocess.Popen[bytes]"
+) -> dict[str, object]:
     answer = " ".join(["word"] * round(seconds / 0.2))
     sip = {"enabled": True, "port": 0}
     household = sessions(answer, greeting=answer, sip=sip, server={"max_sessions": calls})
     lateness, received, lost = Lateness(), 0, 0
     taken: list[SipCall] = []
-    idle = subprocess.Popen(  # noqa: ASYNC220 - before anything is measured
-        [sys.executable, "-m", "benchmarks.sip_load", "--idle"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
     async with telephone(household) as server:
         assert server is not None
         keep_what_is_loaded()
@@ -79,12 +83,13 @@ async def measure(calls: int, seconds: float) -> dict[str, object]:
             worked_s = time.process_time()
             while run.process.poll() is None:
                 taken += [call for call in server.calls if call not in taken]
-                media |= {call.media for call in taken if call.media}
+                media |= {call.audio.media for call in taken if call.audio.media}
                 await asyncio.sleep(0.1)
             worked_s = time.process_time() - worked_s
         beside, _ = idle.communicate(timeout=30)
         for session in media:
-            lateness.merge(session.out.lateness)
+            if session.out:
+                lateness.merge(session.out.lateness)
             received += session.received.received
             lost += session.received.lost
         await household.drain()
