@@ -114,11 +114,21 @@ def _lane(name: str, lane: int, content: str) -> str:
 
 def _posterior(hops: Sequence[HopRecord], axis: _Axis) -> str:
     y = _top(0) + _LANE
-    points = " ".join(
-        f"{axis.x(seconds(hop.at_sample))},{round(y - hop.probability * _LANE, 1)}" for hop in hops
+
+    def height(probability: float) -> float:
+        return round(y - probability * _LANE, 1)
+
+    points = " ".join(f"{axis.x(seconds(hop.at_sample))},{height(hop.probability)}" for hop in hops)
+    # Speech of people behind the caller: seen, and not counted.
+    behind = "".join(
+        f'<circle cx="{axis.x(seconds(hop.at_sample))}" cy="{height(hop.behind)}" r="1.5" '
+        'fill="#b9c0c8"/>'
+        for hop in hops
+        if hop.behind is not None
     )
     return (
         f'<line x1="{_LEFT}" y1="{y}" x2="{axis.width - _RIGHT}" y2="{y}" stroke="#ccc"/>'
+        f"{behind}"
         f'<polyline points="{points}" fill="none" stroke="#3b82c4" stroke-width="1.5"/>'
     )
 

@@ -97,10 +97,12 @@ class HopRecord:
 
     Attributes:
         at_sample: Just after it, on the media clock (16 kHz).
-        probability: The speech posterior.
+        probability: The speech posterior, of the caller's speech.
         floor: Who held the floor.
         log_odds: That the user's turn has ended; None while nothing was judged.
         commit: Log-odds at which it would have been answered.
+        behind: The posterior of speech that was taken for somebody else's; None where there was
+            none.
     """
 
     at_sample: int
@@ -108,6 +110,7 @@ class HopRecord:
     floor: str
     log_odds: float | None = None
     commit: float | None = None
+    behind: float | None = None
 
 
 class TurnRecorder:

@@ -35,15 +35,22 @@ class HopFrame(SystemFrame):
     Parameters
     ----------
         chunk: 512 samples at 16 kHz on the media clock.
-        probability: That the hop holds speech.
+        probability: That the hop holds speech of the caller's.
         level_dbfs: Of the microphone.
         echo_dbfs: Level expected of our own voice in it.
+        behind: The speech detector's own posterior, where the sound is that of people behind the
+            caller; None where it counts.
+        caller_dbfs: Level of the caller's speech, once known.
+        behind_dbfs: Level of what is heard in his pauses, once known.
     """
 
     chunk: PcmChunk
     probability: float
     level_dbfs: float = 0.0
     echo_dbfs: float = SILENT_DBFS
+    behind: float | None = None
+    caller_dbfs: float | None = None
+    behind_dbfs: float | None = None
 
 
 @dataclass

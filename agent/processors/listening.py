@@ -12,7 +12,8 @@ from agent.audio.resample import StreamResampler
 from agent.observe.record import TurnRecorder
 from agent.processors.far_end import FarEnd
 from agent.processors.frames import ClientEventFrame, HopFrame
-from agent.turns.echo import EchoLevel
+from agent.turns.echo import EchoHop, EchoLevel
+from agent.vad.foreground import Attributed, Foreground
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 
 _REPORT_HOPS = 6
@@ -23,7 +24,7 @@ _AT_ONCE = samples(0.25)
 
 
 class Listening(FrameProcessor):
-    """The session's media clock and its one speech posterior, freed of our own voice."""
+    """The session's media clock and its one speech posterior, freed of voices not the caller's."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Listening(FrameProcessor):
         self._canceller = canceller
         self._echo = EchoLevel()
         self._posterior = SileroPosterior(model)
+        self._foreground = Foreground()
         self._recorder = recorder
         self._resampler: StreamResampler | None = None
         self._from_rate = SAMPLE_RATE
@@ -106,15 +108,25 @@ class Listening(FrameProcessor):
             self._recorder.heard_audio(chunk.end_sample)
             far = self._far_end.read(chunk.start_sample, HOP)
             echo = self._echo.push(chunk.end_sample, hop, far)
+            heard = self._heard(probability, echo)
             await self.push_frame(
                 HopFrame(
                     chunk=chunk,
-                    probability=probability,
+                    probability=heard.probability,
                     level_dbfs=echo.near_dbfs,
                     echo_dbfs=echo.echo_dbfs,
+                    behind=heard.behind,
+                    caller_dbfs=heard.caller_dbfs,
+                    behind_dbfs=heard.behind_dbfs,
                 )
             )
-            await self._report(probability)
+            await self._report(heard.probability)
+
+    def _heard(self, probability: float, echo: EchoHop) -> Attributed:
+        if self.muted:
+            # Silence that we made says nothing of the room.
+            return Attributed(probability)
+        return self._foreground.push(probability, echo.near_dbfs, echo.echo_dbfs)
 
     def _without_echo(self, canceller: EchoCanceller, pcm: Int16Array) -> Int16Array:
         far = self._far_end.read(self._received, len(pcm))

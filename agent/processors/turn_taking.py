@@ -150,9 +150,17 @@ class TurnTaking(FrameProcessor):
         self._clock = frame.chunk.end_sample
         was_speaking = self._policy.user_is_speaking
         await self._tell(
-            SpeechProbability(self._clock, frame.probability, frame.level_dbfs, frame.echo_dbfs)
+            SpeechProbability(
+                self._clock,
+                frame.probability,
+                frame.level_dbfs,
+                frame.echo_dbfs,
+                frame.behind,
+                frame.caller_dbfs,
+                frame.behind_dbfs,
+            )
         )
-        await self._explain(frame.probability)
+        await self._explain(frame)
         is_speaking = self._policy.user_is_speaking
         if is_speaking != was_speaking:
             await self._on_floor_change(is_speaking)
@@ -160,15 +168,16 @@ class TurnTaking(FrameProcessor):
         if self._committed and self._clock - self._committed.at_sample > _FINAL_WITHIN:
             await self._on_final(self._hypothesis)
 
-    async def _explain(self, probability: float) -> None:
+    async def _explain(self, hop: HopFrame) -> None:
         """Show what is being weighed, to those who look."""
         policy = self._explaining
         if policy is None:
             return
         judgement = policy.judgement
         if watch := self._recorder.watch_hops:
-            known = (judgement.log_odds, judgement.commit) if judgement else (None, None)
-            watch(HopRecord(self._clock, probability, policy.floor.value, *known))
+            odds, commit = (judgement.log_odds, judgement.commit) if judgement else (None, None)
+            floor = policy.floor.value
+            watch(HopRecord(self._clock, hop.probability, floor, odds, commit, hop.behind))
         if judgement is None or not self._shows_evidence or self._clock < self._next_evidence:
             return
         self._next_evidence = self._clock + _EVIDENCE_EVERY

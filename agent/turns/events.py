@@ -48,15 +48,22 @@ class SpeechProbability:
 
     Attributes:
         at_sample: Just after the hop, on the media clock (16 kHz).
-        probability: That it holds speech.
+        probability: That it holds speech of the caller's.
         level_dbfs: Of the microphone.
         echo_dbfs: Level expected of the agent's own voice in it.
+        behind: The speech detector's own posterior, where the sound is that of people behind the
+            caller (`agent.vad.foreground`); None where it counts.
+        caller_dbfs: Level of the caller's speech, once known.
+        behind_dbfs: Level of what is heard in his pauses, once known.
     """
 
     at_sample: int
     probability: float
     level_dbfs: float = 0.0
     echo_dbfs: float = -96.0
+    behind: float | None = None
+    caller_dbfs: float | None = None
+    behind_dbfs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,14 @@ from agent.audio.chunk import SAMPLE_RATE, seconds
 from agent.turns.completeness import Completeness, completeness
 from agent.turns.events import SpeechProbability
 from agent.turns.hotwords import Hotword
+from agent.turns.own_words import OwnWords
+from agent.turns.step import Figures
 from agent.vad.endpointer import Endpointer, SpeechStarted, SpeechStopped
 from agent.vad.readings import READINGS, Profile
 from agent.vad.silero import HOP
+
+_TALK = 0.35
+"""Posterior of what would have gone on as speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Hearing:
         self.hypothesis: Hypothesis | None = None
         """The latest text since what was decided last."""
         self.text_changed_at = 0
+        self._latest: SpeechProbability | None = None
+        self._behind = 0
+        self._own_words = OwnWords()
+        self.words_from = 0
+        """Words that begin before this sample somebody else said; 0 where nobody did."""
 
     @property
     def is_speaking(self) -> bool:
@@ -79,17 +89,35 @@ class Hearing:
             and completeness(self.hypothesis.text) is not Completeness.EMPTY
         )
 
+    @property
+    def behind(self) -> Figures:
+        """Talk behind the caller since his last speech, and both levels; empty without any."""
+        latest = self._latest
+        if not self._behind or latest is None:
+            return {}
+        figures: dict[str, float | str] = {"behind_s": round(seconds(self._behind * HOP), 3)}
+        if latest.caller_dbfs is not None and latest.behind_dbfs is not None:
+            figures |= {"caller_dbfs": latest.caller_dbfs, "behind_dbfs": latest.behind_dbfs}
+        return figures
+
     def hop(self, hop: SpeechProbability) -> Sound:
         """Take one hop's posterior."""
         pause_from = self.silent_since
+        self._latest = hop
+        self._own_words.push(hop)
         noticed = self._prefetch.push(hop.probability, hop.at_sample)
         confirmed = self._speech.push(hop.probability, hop.at_sample)
+        if self.silent_since == hop.at_sample:
+            self._behind = 0
+        elif hop.behind is not None and hop.behind >= _TALK:
+            self._behind += 1
         return Sound(noticed, confirmed, pause_from)
 
     def text(self, hypothesis: Hypothesis) -> bool:
         """Take the recogniser's latest text; False if it was under way while a turn was decided."""
         if hypothesis.utterance_id <= self._closed_utterance:
             return False
+        hypothesis, self.words_from = self._own_words.of(hypothesis)
         if self.hypothesis is None or hypothesis.text != self.hypothesis.text:
             self.text_changed_at = self.now
         self.hypothesis = hypothesis
@@ -115,4 +143,5 @@ class Hearing:
         if self.hypothesis:
             self._closed_utterance = self.hypothesis.utterance_id
         self.hypothesis = None
+        self.words_from = 0
         self.text_changed_at = self.now

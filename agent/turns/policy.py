@@ -141,8 +141,8 @@ class FusedPolicy:
             return []
         if self._over_agent.is_open:
             return self._take(self._over_agent.weigh(heard))
-        if self._floor is Floor.USER:
-            self._turn.heard(heard.hypothesis)
+        if self._floor is Floor.USER and self._hearing.hypothesis:
+            self._turn.heard(self._hearing.hypothesis)
         return []
 
     def _on_agent(self, agent: AgentFloor) -> list[Decision]:

@@ -38,7 +38,7 @@ class UserTurn:
     @property
     def words_from(self) -> int:
         """Words that begin before this sample do not belong to it."""
-        return self._words_from
+        return max(self._words_from, self._hearing.words_from)
 
     @property
     def judgement(self) -> Judgement:
@@ -213,7 +213,8 @@ class UserTurn:
             "speculate_at": round(judgement.speculate, 2),
             "commit_at": round(judgement.commit, 2),
         }
-        return figures | {name: round(term, 2) for name, term in judgement.terms.items()}
+        terms = {name: round(term, 2) for name, term in judgement.terms.items()}
+        return {**figures, **terms, **self._hearing.behind}
 
 
 def drop(reason: str) -> Step:

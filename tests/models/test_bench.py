@@ -52,6 +52,23 @@ def test_everything_goes_wrong_at_once_and_the_caller_is_answered(duplex):
     assert outcome.card.voice_to_voice_s[0] > 1.0
 
 
+def test_people_talking_behind_the_caller_do_not_keep_him_waiting(duplex):
+    outcome = duplex.scenario(
+        {
+            "settings": AGENT,
+            "script": [
+                {"say": "What is the capital of France?", "answer": "paris"},
+                {"say": "How many days are in a week?"},
+            ],
+            "faults": {"noise": {"snr_db": 20, "kind": "babble"}},
+        }
+    )
+    outcome.require()
+    card = outcome.card
+    assert card.turns == 2 and card.unanswered == 0
+    assert max(card.voice_to_voice_s) < 3.0
+
+
 def test_the_command_compares_with_a_stock_bot_and_fails_on_a_limit(tmp_path, capsys):
     path = tmp_path / "pause.yaml"
     path.write_text(
