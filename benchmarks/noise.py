@@ -28,6 +28,7 @@ import platformdirs
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.turns.events import AgentFloor, DecisionKind
+from benchmarks.background_calls import attributed
 from benchmarks.ladder import Ears, decisions
 from benchmarks.machine import describe
 
@@ -242,7 +243,7 @@ def main(minutes: int, *, verbose: bool) -> dict[str, Any]:
     drafts = dropped = 0
     for kind, pcm in sounds(minutes):
         heard[kind] += 1
-        for decision in decisions(ears.listen(pcm), silent, ears):
+        for decision in decisions(attributed(ears.listen(pcm)), silent, ears):
             turns[kind] += decision.kind is DecisionKind.COMMIT
             drafts += decision.kind is DecisionKind.SPECULATE
             dropped += decision.kind is DecisionKind.HOLD

@@ -3,6 +3,7 @@
 import pytest
 
 from agent.turns.events import AgentFloor, DecisionKind
+from benchmarks.background_calls import attributed
 from benchmarks.ladder import Ears, decisions
 from benchmarks.noise import minute
 
@@ -17,5 +18,6 @@ def ears():
 @pytest.mark.parametrize("kind", ["music", "typing", "knocks", "coughs"])
 def test_a_minute_of_it_reaches_no_model(kind, ears):
     silent = AgentFloor(0, is_speaking=False)
-    made = {decision.kind for decision in decisions(ears.listen(minute(kind, 1)), silent, ears)}
+    heard = attributed(ears.listen(minute(kind, 1)))
+    made = {decision.kind for decision in decisions(heard, silent, ears)}
     assert made <= {DecisionKind.HOLD}
