@@ -24,7 +24,6 @@ from agent.llm.cores import physical_cores
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint, resolve
 from agent.llm.fallback import Fallback, FallbackSettings
-from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.llm.sampling import Sampling, embedded_extra
 from agent.llm.warm import PromptWarmer
 from agent.llm.weights import find
@@ -115,8 +114,6 @@ class Runtimes:
             voice=spoken,
             language=lambda prompt: self._language(language, prompt),
             fallback=self._fallback,
-            # The small model reads the note out instead of heeding it.
-            interruption_note=None if self._server else INTERRUPTED_NOTE,
             is_model_ready=self._is_model_ready,
             cloud=self._cloud.health if self._cloud else None,
             names={"asr": self._hearing(ears), "llm": language.model, "tts": spoken.name},

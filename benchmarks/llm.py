@@ -22,7 +22,7 @@ from loguru import logger
 
 from agent.errors import MissingModelError
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings, ServerDown, ServerEvent
-from agent.llm.prompt import interruption, system_prompt
+from agent.llm.prompt import system_prompt
 from agent.llm.sampling import Sampling, embedded_extra
 from agent.llm.warm import PromptWarmer
 from agent.models import store
@@ -98,7 +98,7 @@ class Session:
     def cut_off(self) -> None:
         """Replace the last answer by its first words, as a barge-in does."""
         heard = self.messages.pop()["content"].split()[:_CUT_WORDS]
-        self.messages += interruption(" ".join(heard))
+        self.messages.append(_message("assistant", " ".join(heard)))
 
 
 def _message(role: str, content: str) -> dict[str, str]:

@@ -37,19 +37,3 @@ def system_prompt(instructions: str, has_tools: bool = False) -> str:
     """
     rules = _TOOL_RULES if has_tools else _SPEECH_RULES
     return f"{instructions.strip()}\n{rules}".strip()
-
-
-def interruption(heard: str) -> list[dict[str, str]]:
-    """Write down an answer that the user cut off.
-
-    Args:
-        heard: The words that were heard; empty when none were.
-
-    Returns:
-        Messages that take the place of the answer. The first begins as the model had begun, so
-        its cache stays valid up to the cut. The note is not part of it, or the model would learn
-        to speak it.
-    """
-    words = heard.strip()
-    said = [{"role": "assistant", "content": f"{words}..."}] if words else []
-    return [*said, {"role": "system", "content": INTERRUPTED_NOTE}]

@@ -14,7 +14,7 @@ from openai import APIConnectionError, AsyncOpenAI
 from agent.errors import DegradedError, MissingModelError
 from agent.llm import weights
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings, ServerDown, ServerUp
-from agent.llm.prompt import interruption, system_prompt
+from agent.llm.prompt import INTERRUPTED_NOTE, system_prompt
 from agent.llm.sampling import embedded_extra
 from agent.llm.warm import PromptWarmer
 
@@ -75,6 +75,10 @@ async def ask(server, messages, slot=None, max_tokens=12):
 
 def user(text):
     return {"role": "user", "content": text}
+
+
+def said(text):
+    return {"role": "assistant", "content": text}
 
 
 def system(text):
@@ -251,11 +255,28 @@ async def test_two_sessions_in_turn_keep_their_conversations(server):
 async def test_after_an_interruption_only_the_changed_end_is_read(server):
     messages = [system(CLINIC), user("Tell me about the clinic.")]
     text, _, _ = await ask(server, messages, slot=0, max_tokens=24)
-    heard = " ".join(text.split()[:4])
-    messages += [*interruption(heard), user("No, the price.")]
+    messages += [said(" ".join(text.split()[:4])), system(INTERRUPTED_NOTE), user("No, the price.")]
     _, read, cached = await ask(server, messages, slot=0)
     assert read < 60
     assert cached > 60
+
+
+@pytest.mark.parametrize(
+    ("question", "heard", "cut_by"),
+    [
+        ("Are you open on Sundays?", "We are open from Monday to", "And on Saturdays?"),
+        ("What is a cleaning?", "A cleaning is when the dentist removes the", "How much is it?"),
+        ("Tell me about Italy.", "Italy is a country in Europe, shaped like a", "And Greece?"),
+    ],
+)
+async def test_told_that_it_was_cut_off_it_neither_says_so_nor_breaks_off(
+    server, question, heard, cut_by
+):
+    """Dots and dashes behind the words it has said it imitates (benchmarks.interrupted)."""
+    told = [system(CLINIC), user(question), said(heard), system(INTERRUPTED_NOTE), user(cut_by)]
+    text, _, _ = await ask(server, told, max_tokens=40)
+    assert text.strip() and "cut" not in text.lower() and "hear the rest" not in text.lower()
+    assert not text.rstrip().endswith(("...", "-", "\N{EM DASH}"))
 
 
 async def test_an_abandoned_stream_frees_its_slot(server):

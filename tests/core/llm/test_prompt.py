@@ -1,4 +1,4 @@
-from agent.llm.prompt import INTERRUPTED_NOTE, interruption, system_prompt
+from agent.llm.prompt import system_prompt
 
 
 def test_instructions_are_kept_word_for_word_and_come_first():
@@ -26,14 +26,3 @@ def test_the_prompt_keeps_its_own_rules():
     fixed = system_prompt("")
     assert not any(character.isdigit() for character in fixed)
     assert not set("*#`_[]") & set(fixed)
-
-
-def test_interruption_keeps_what_was_heard_and_marks_the_cut():
-    messages = interruption(" Saturn is the sixth ")
-    assert [message["role"] for message in messages] == ["assistant", "system"]
-    assert messages[0]["content"] == "Saturn is the sixth..."
-    assert messages[1]["content"] == INTERRUPTED_NOTE
-
-
-def test_an_answer_nobody_heard_was_not_said():
-    assert [message["role"] for message in interruption("  ")] == ["system"]
