@@ -3,7 +3,7 @@
 from agent.turns.weights import Model, Weights
 
 FITTED = Model(
-    short=Weights(bias=-0.480, words=0.657, length=1.364, voice=0.863, pause=0.846),
+    short=Weights(bias=-0.337, words=0.621, length=1.379, voice=0.820, pause=0.849),
     continuous=Weights(bias=-1.793, words=0.000, length=0.000, voice=0.000, pause=1.050),
     unscored=-1.0,
     digits_missing=-1.210,
