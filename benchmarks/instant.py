@@ -37,6 +37,8 @@ RATE = 24_000
 class InstantPosterior:
     """What is loud is speech."""
 
+    rest_state = np.zeros((2, 1, 128), np.float32)
+
     def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
         """One hop."""
         return (0.99 if np.abs(window).max() > 0.05 else 0.01), state

@@ -23,13 +23,24 @@ _REST_HOPS = 8
 
 
 class SileroModel:
-    """The network, without state: one instance serves every stream."""
+    """The network, without state: one instance serves every stream.
+
+    Attributes:
+        rest_state: Shape (2, 1, 128), float32: that of a stream of silence. Never written to.
+    """
 
     def __init__(self, path: Path) -> None:
         options = ort.SessionOptions()
         # A step takes 0.15 ms; a second thread costs more in hand-over than it saves.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # From its zero state the network takes up to half a second to notice somebody who is
+        # already speaking as a stream begins (benchmarks/onset.py). Listened to once, for a short
+        # utterance costs hardly more steps than this silence.
+        state: Float32Array = np.zeros((2, 1, 128), np.float32)
+        for _ in range(_REST_HOPS):
+            _, state = self.step(np.zeros((1, _CONTEXT + HOP), np.float32), state)
+        self.rest_state = state
 
     def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
         """Run one hop.
@@ -56,12 +67,8 @@ class SileroPosterior:
 
     def reset(self) -> None:
         """Forget the stream: the network is recurrent and would carry over the last caller."""
-        self._state: Float32Array = np.zeros((2, 1, 128), np.float32)
+        self._state = self._model.rest_state
         self._context: Float32Array = np.zeros(_CONTEXT, np.float32)
-        # From its zero state the network takes up to half a second to notice somebody who is
-        # already speaking as the stream begins (benchmarks/onset.py).
-        for _ in range(_REST_HOPS):
-            self.push(np.zeros(HOP, np.int16))
 
     def push(self, hop: Int16Array) -> float:
         """Probability that `hop` holds speech.
