@@ -6,6 +6,7 @@ voice; a test can do them with text.
 
 import asyncio
 import datetime
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from loguru import logger
@@ -140,10 +141,26 @@ class Conversation(Generic[State]):
             await self._floor.say(text, more_follows=more_follows)
 
     async def ask(
-        self, question: str, *, patience_s: float = PATIENCE_S, expects: Expects = OPEN
+        self,
+        question: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        expects: Expects = OPEN,
+        private: bool = False,
     ) -> str | None:
-        """Ask, and return the answer's words; None when nothing was said."""
+        """Ask, and return the answer's words; None when nothing was said.
+
+        Args:
+            question: Said first.
+            patience_s: Silence after which to give up.
+            expects: How the answer is likely to be spoken.
+            private: From the question to the end of the answer no speech is sent to a recogniser on
+                another machine. The words enter the conversation like any other; for what the
+                language model must not see either there is `collect_digits`.
+        """
         await self.say(question)
+        if private:
+            expects = replace(expects, private=True)
         return await self._floor.listen(patience_s, expects)
 
     async def improvise(self, brief: str, *, patience_s: float = PATIENCE_S) -> str | None:
@@ -167,6 +184,7 @@ class Conversation(Generic[State]):
         *,
         retries: int = RETRIES,
         patience_s: float = PATIENCE_S,
+        private: bool = False,
     ) -> Value | None:
         """Ask for a value until it is understood.
 
@@ -175,13 +193,16 @@ class Conversation(Generic[State]):
             wanted: What is understood, from `agent.values`.
             retries: Times the question is put again.
             patience_s: As for `ask`.
+            private: As for `ask`.
 
         Returns:
             None when it was not understood in the end: branch on it.
         """
         line = question
         for _ in range(retries + 1):
-            heard = await self.ask(line, patience_s=patience_s, expects=wanted.expects)
+            heard = await self.ask(
+                line, patience_s=patience_s, expects=wanted.expects, private=private
+            )
             if heard is None:
                 line = question
                 continue

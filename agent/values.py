@@ -20,11 +20,13 @@ class Expects:
         profile: ``short`` for one breath, ``continuous`` for dictation and open speech.
         digits: How many are asked for, where that is known: the last of them ends the turn.
         secret: Whether nobody but who asked may see what is said.
+        private: Whether what is said is recognised on this machine only. A secret is private too.
     """
 
     profile: str
     digits: int | None = None
     secret: bool = False
+    private: bool = False
 
 
 BRIEF = Expects("short")

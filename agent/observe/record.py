@@ -46,7 +46,8 @@ class TurnRecord:
         turn: Counts from 1; 0 is the greeting.
         speech_start_sample: On the media clock (16 kHz).
         speech_end_sample: Likewise, just after the last that could be heard of the user's speech.
-        heard: What the user was heard to say.
+        heard: What the user was heard to say, and was answered.
+        corrected: What they said by a better text that came after that; empty where none did.
         answered: The agent's words that were heard.
         interrupted: Whether the user cut the answer.
         decision: Kind, reason and figures of the decision that ended the turn.
@@ -58,6 +59,7 @@ class TurnRecord:
     speech_start_sample: int | None = None
     speech_end_sample: int | None = None
     heard: str = ""
+    corrected: str = ""
     answered: str = ""
     interrupted: bool = False
     decision: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class TurnRecord:
         return {
             "turn": self.turn,
             "heard": self.heard,
+            "corrected": self.corrected,
             "answered": self.answered,
             "interrupted": self.interrupted,
             "speech_start_sample": self.speech_start_sample,
@@ -208,6 +211,10 @@ class TurnRecorder:
         if self.watch_turns:
             self.watch_turns(self.current)
         self.turns.append(record)
+
+    def correct(self, text: str) -> None:
+        """A better text for the turn that is being answered, or was last."""
+        self.current.corrected = without_cards(text)
 
     def mark(self, name: str, *, draft: bool = False, in_s: float = 0.0) -> None:
         """Mark a stage; only the first time counts.

@@ -165,7 +165,10 @@ class Dialogue(FrameProcessor):
         self._answer = asyncio.get_running_loop().create_future()
         self._patience_s = patience_s
         expectation = ExpectationFrame(
-            profile=expects.profile, digits=expects.digits, secret=expects.secret
+            profile=expects.profile,
+            digits=expects.digits,
+            secret=expects.secret,
+            private=expects.private or expects.secret,
         )
         await self.push_frame(expectation, FrameDirection.UPSTREAM)
         if expects.secret:

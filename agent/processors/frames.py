@@ -178,12 +178,14 @@ class ExpectationFrame(SystemFrame):
     ----------
         profile: ``short``, ``continuous``, or None: the agent's last words decide.
         digits: How many digits were asked for, where a number was.
-        secret: Whether what is said must stay on this machine.
+        secret: Whether nobody but who asked may see what is said.
+        private: Whether no recogniser on another machine may hear it. A secret is private too.
     """
 
     profile: str | None = None
     digits: int | None = None
     secret: bool = False
+    private: bool = False
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Recognition(FrameProcessor):
             and sides.settings.mode is Mode.PREFER_CLOUD
             and sides.settings.cloud_below is None
         )
-        self._is_private, self._is_secret = is_private, False
+        self._is_private, self._is_asked_for = is_private, False
         self._recorder = recorder
         self._gate = RecognitionGate()
         self._is_shown = False
@@ -82,7 +82,7 @@ class Recognition(FrameProcessor):
     @is_private.setter
     def is_private(self, value: bool) -> None:
         self._is_private = value
-        self._recogniser.is_private = value or self._is_secret
+        self._recogniser.is_private = value or self._is_asked_for
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Start recognising."""
@@ -109,7 +109,7 @@ class Recognition(FrameProcessor):
             case PrivacyFrame():
                 self.is_private = frame.is_private
             case ExpectationFrame():
-                self._is_secret = frame.secret
+                self._is_asked_for = frame.private
                 self.is_private = self._is_private
             case HopFrame():
                 self._on_hop(frame)

@@ -239,6 +239,7 @@ class TurnTaking(FrameProcessor):
         if not better or better == text:
             return
         self._answered = (number, decision, better)
+        self._recorder.correct(better)
         await self.push_frame(CorrectionFrame(correction.hypothesis, replaced=text, text=better))
         event: dict[str, object] = {
             "type": "correction",

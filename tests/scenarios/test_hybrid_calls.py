@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from agent.agent import Agent
 from agent.asr.cloud.client import CloudLostError
 from agent.asr.cloud.cloud import Cloud
 from agent.asr.hybrid.breaker import BreakerSettings
@@ -10,6 +11,8 @@ from agent.asr.hybrid.core import HybridSettings
 from agent.asr.hybrid.events import Answer, Mode
 from agent.asr.hybrid.health import CloudHealth
 from agent.asr.hybrid.recogniser import Sides
+from agent.conversation import Conversation
+from agent.flow import End, Flow
 from agent.settings import Settings
 from tests.scenarios.fakes import ScriptedRecogniser
 from tests.scenarios.scripted import ScriptedCall
@@ -101,6 +104,11 @@ def test_a_late_text_is_a_correction_and_no_second_turn() -> None:
     # The answer was to what was first understood; what is remembered is what was said.
     assert users(outcome) == ["book a fable for two."]
     assert len(outcome.turns) == 2
+    # The record holds both, so that an answer to words that nobody said can be explained.
+    record = outcome.turns[1].as_json()
+    assert record["heard"] == "book a table for two."
+    assert record["corrected"] == "book a fable for two."
+    assert outcome.turns[0].as_json()["corrected"] == ""
 
 
 def test_speech_while_a_final_is_awaited_is_the_next_utterance() -> None:
@@ -150,3 +158,28 @@ def test_a_session_may_be_private_from_its_start() -> None:
     call.settings = Settings(asr={"private": True})
     three_turns(call)
     assert there.times_s == []
+
+
+def test_a_step_may_have_one_answer_to_itself() -> None:
+    there = ScriptedCloud([(0.05, "first."), (0.05, "third.")])
+    call = hybrid_call_to(there)
+    flow: Flow[None] = Flow()
+    heard: list[str | None] = []
+    asked_s: list[float] = []
+
+    @flow.step
+    async def questions(here: Conversation) -> End:
+        for private in (False, True, False):
+            asked_s.append(asyncio.get_running_loop().time())
+            heard.append(await here.ask("Well?", private=private))
+        asked_s.append(asyncio.get_running_loop().time())
+        return End("Goodbye.")
+
+    call.agent = Agent("desk", flow=flow)
+    for turn in range(3):
+        call.user_says(f"answer number {turn}.", start_s=3 + 4 * turn, end_s=4 + 4 * turn)
+    call.run(lasting_s=16.0, greet=True)
+    assert heard == ["first.", "answer number 1.", "third."]
+    # Not even its beginning was sent, for a cloud that would not have answered.
+    assert [at_s for at_s in there.times_s if asked_s[1] <= at_s < asked_s[2]] == []
+    assert [at_s for at_s in there.times_s if asked_s[2] <= at_s < asked_s[3]]
