@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,9 @@ class KokoroVoice:
         self._voice = voice
         self._style = _read_style(directory, voice)
         self._phonemise = shared_phonemiser()
-        graphs = prepare(directory, voice)
-        self._prosody = open_graph(graphs.prosody)
-        self._decoder = open_graph(graphs.decoder, threads=_decoder_threads())
+        with prepare(directory, voice) as graphs:
+            self._prosody = open_graph(graphs.prosody)
+            self._decoder = open_graph(graphs.decoder, threads=_decoder_threads())
 
     @property
     def name(self) -> str:
@@ -117,8 +118,8 @@ def harmonic_phases(pitch: Float32Array) -> Float32Array:
     return phases[:, None, None]
 
 
-def prepare(model_dir: Path, voice: str = "af_heart") -> Graphs:
-    """Make the two graphs the voice needs, unless they are there.
+def prepare(model_dir: Path, voice: str = "af_heart") -> AbstractContextManager[Graphs]:
+    """Give the two graphs the voice needs, as `prepared` does.
 
     Raises:
         MissingModelError: The weights are absent or of another export.

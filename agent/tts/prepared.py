@@ -3,7 +3,8 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,12 @@ class Graphs:
     decoder: Path | bytes
 
 
-def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) -> Graphs:
-    """Give a voice's two graphs; make them if they are not there.
+@contextmanager
+def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) -> Iterator[Graphs]:
+    """Give a voice's two graphs, to be opened within the block; make them if they are not there.
+
+    Nobody else makes or discards graphs meanwhile: whoever finds that this machine is too slow for
+    a voice removes its graphs, and another process may be about to open them.
 
     Args:
         name: Of the directory they are kept in.
@@ -41,14 +46,19 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
         MissingModelError: A source is absent.
     """
     target = store.home() / "prepared" / f"{name}-{_fingerprint(sources)}"
-    if not target.is_dir():
-        try:
-            # Alone: whoever else makes them would discard ours as those of an earlier export.
-            with sole_worker(store.home() / "prepared" / f"{name}.lock", logger.info):
-                if not target.is_dir():
-                    discard(name)
-                    _keep(make(), target)
-        except OSError as error:
+    with ExitStack() as block:
+        yield _graphs(block, name, target, make)
+
+
+def _graphs(block: ExitStack, name: str, target: Path, make: Callable[[], "Split"]) -> Graphs:
+    try:
+        block.enter_context(_alone())
+        if not target.is_dir():
+            _remove(name)
+            _keep(make(), target)
+    except OSError as error:
+        # Where nothing can be written nothing is discarded either: what is there stays.
+        if not target.is_dir():
             logger.warning(
                 "{} is made anew at each start, for {} cannot be written: {}", name, target, error
             )
@@ -58,7 +68,19 @@ def prepared(name: str, sources: Sequence[Path], make: Callable[[], "Split"]) ->
 
 
 def discard(name: str) -> None:
-    """Remove a voice's graphs; they can be made again from its export."""
+    """Remove the graphs of a voice, or of all whose names begin so and go on with a hyphen.
+
+    They can be made again from their export.
+    """
+    with suppress(OSError), _alone():
+        _remove(name)
+
+
+def _alone() -> AbstractContextManager[None]:
+    return sole_worker(store.home() / "prepared" / "lock", logger.info)
+
+
+def _remove(name: str) -> None:
     for folder in (store.home() / "prepared").glob(f"{name}-*/"):
         shutil.rmtree(folder, ignore_errors=True)
 

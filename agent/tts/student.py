@@ -1,6 +1,7 @@
 """Kokoro's distilled student: the same voice at a sixtieth of the work."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,9 @@ class StudentVoice:
             MissingModelError: The weights are absent or damaged.
         """
         directory = model_dir or store.locate("kokoro-student")
-        graphs = prepare(directory)
-        self._prosody = open_graph(graphs.prosody)
-        self._decoder = open_graph(graphs.decoder)
+        with prepare(directory) as graphs:
+            self._prosody = open_graph(graphs.prosody)
+            self._decoder = open_graph(graphs.decoder)
         self._phonemise = shared_phonemiser()
         self._seed = seed
 
@@ -135,8 +136,8 @@ def _polar(
     return result
 
 
-def prepare(model_dir: Path) -> Graphs:
-    """Make the two graphs the voice needs, unless they are there.
+def prepare(model_dir: Path) -> AbstractContextManager[Graphs]:
+    """Give the two graphs the voice needs, as `prepared` does.
 
     Raises:
         MissingModelError: The weights are absent or of another export.

@@ -7,7 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from loguru import logger
 
 from agent.errors import SettingsError
 from agent.models import store
+from agent.models.lock import sole_worker
 from agent.tts.prepared import discard
 from agent.tts.speech import Voice
 
@@ -85,14 +86,7 @@ def _open_best(voice: str, paths: Mapping[str, Path]) -> Voice:
     if not store.is_present(_FULL, paths):
         logger.info("speaking with the student: the full voice is not on this machine")
         return _open_student(voice, paths)
-    cache = store.home() / "voice-speed.json"
-    machine = machine_key(paths.get(_FULL))
-    speed = _recall(cache, machine)
-    full: Voice | None = None
-    if speed is None:
-        full = _open_full(voice, paths)
-        speed = measure(full)
-        _remember(cache, machine, speed)
+    speed, full = _speed(voice, paths)
     tier = decide(speed)
     logger.info("speaking with the {}: real-time factor {:.2f}", tier, speed.real_time_factor)
     # Other voices exist in the full model only, whatever it costs.
@@ -103,6 +97,23 @@ def _open_best(voice: str, paths: Mapping[str, Path]) -> Voice:
         full = None
         discard(_FULL)
     return _open_student(voice, paths)
+
+
+def _speed(voice: str, paths: Mapping[str, Path]) -> tuple[Speed, Voice | None]:
+    """The machine's speed as it is remembered; else measured, with the voice opened for that."""
+    cache, machine = store.home() / "voice-speed.json", machine_key(paths.get(_FULL))
+    with ExitStack() as block:
+        if speed := _recall(cache, machine):
+            return speed, None
+        # Two processes that start at once would slow each other down: the second waits and reads.
+        with suppress(OSError):
+            block.enter_context(sole_worker(cache.with_suffix(".lock"), logger.info))
+        if speed := _recall(cache, machine):
+            return speed, None
+        full = _open_full(voice, paths)
+        speed = measure(full)
+        _remember(cache, machine, speed)
+        return speed, full
 
 
 def _open_full(voice: str, paths: Mapping[str, Path]) -> Voice:
@@ -192,10 +203,13 @@ def _recall(cache: Path, machine: str) -> Speed | None:
 
 
 def _remember(cache: Path, machine: str, speed: Speed) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True)
     making = cache.with_suffix(".new")
-    making.write_text(json.dumps({"machine": machine, "speed": asdict(speed)}), "utf-8")
-    making.replace(cache)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        making.write_text(json.dumps({"machine": machine, "speed": asdict(speed)}), "utf-8")
+        making.replace(cache)
+    except OSError as error:
+        logger.warning("the voice's speed is measured at each start: {}", error)
 
 
 def forget() -> None:

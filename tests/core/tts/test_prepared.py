@@ -10,11 +10,17 @@ from onnx import ModelProto, helper
 
 from agent.errors import MissingModelError
 from agent.models.kokoro_graph import Split
-from agent.tts.prepared import prepared
+from agent.tts.prepared import Graphs, discard
+from agent.tts.prepared import prepared as within
 
 
 def model(name: str) -> ModelProto:
     return helper.make_model(helper.make_graph([], name, [], []))
+
+
+def prepared(name: str, sources: list[Path], make: "Maker") -> Graphs:
+    with within(name, sources, make) as graphs:
+        return graphs
 
 
 class Maker:
@@ -74,3 +80,36 @@ def test_where_nothing_can_be_kept_the_graphs_come_in_memory(source: Path):
 def test_an_absent_source_is_named(source: Path):
     with pytest.raises(MissingModelError, match=r"absent\.onnx"):
         prepared("voice", [source.with_name("absent.onnx")], Maker())
+
+
+def test_what_is_being_opened_is_not_discarded(source: Path):
+    is_discarded = threading.Event()
+
+    def remove() -> None:
+        discard("voice")
+        is_discarded.set()
+
+    with within("voice", [source], Maker()) as graphs:
+        thread = threading.Thread(target=remove)
+        thread.start()
+        # It waits; had it not, this is long enough to see it go.
+        assert not is_discarded.wait(0.2)
+        assert isinstance(graphs.decoder, Path)
+        assert graphs.decoder.is_file()
+    thread.join(10)
+    assert not graphs.decoder.exists()
+
+
+def test_what_is_there_is_used_where_nothing_can_be_written(source: Path, monkeypatch):
+    kept = prepared("voice", [source], Maker())
+
+    def refuse() -> None:
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr("agent.tts.prepared._alone", refuse)
+    make = Maker()
+    assert prepared("voice", [source], make) == kept
+    discard("voice")
+    assert make.calls == 0
+    assert isinstance(kept.decoder, Path)
+    assert kept.decoder.is_file()

@@ -1,6 +1,8 @@
 """The choice of the tier, and what is remembered of the machine's speed."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +75,39 @@ def test_the_settings_say_where_the_voice_is(tmp_path: Path, name: str):
     model = {"student": "kokoro-student", "full": "kokoro-82m"}[name]
     with pytest.raises(MissingModelError, match="the settings point to"):
         tier.open_voice(name, paths={model: tmp_path})
+
+
+def test_of_two_who_start_at_once_one_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DUPLEX_HOME", str(tmp_path))
+    monkeypatch.setattr(tier.store, "is_present", lambda *_: True)
+    measured: list[object] = []
+    both_are_here = threading.Barrier(2, timeout=10)
+
+    def slow(voice: object) -> Speed:
+        measured.append(voice)
+        return Speed(0.9, 0.4)
+
+    monkeypatch.setattr(tier, "_open_full", lambda *_: _TwoSecondVoice())
+    monkeypatch.setattr(tier, "_open_student", lambda *_: "student")
+    monkeypatch.setattr(tier, "measure", slow)
+
+    def start(_: int) -> object:
+        both_are_here.wait()
+        return tier.open_voice("auto")
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(start, range(2))) == ["student", "student"]
+    assert len(measured) == 1
+
+
+def test_a_speed_that_cannot_be_kept_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home = tmp_path / "home"
+    home.write_text("a file where a folder should be")
+    monkeypatch.setenv("DUPLEX_HOME", str(home))
+    monkeypatch.setattr(tier.store, "is_present", lambda *_: True)
+    monkeypatch.setattr(tier, "_open_full", lambda *_: _TwoSecondVoice())
+    monkeypatch.setattr(tier, "measure", lambda _: Speed(0.2, 0.1))
+    for _ in range(2):
+        assert isinstance(tier.open_voice("auto"), _TwoSecondVoice)
