@@ -29,7 +29,7 @@ class StreamingSettings:
     """Speech before each of the first readings, of 45 ms of a core each. They tell a nod over the
     agent from an order (`benchmarks/overlap.py`); more of them tell it no sooner."""
 
-    partial_every_s: float = 0.4
+    partial_every_s: float = 0.35
     """Speech between the readings that follow. Each costs the processor 0.02 (tiny) to 0.03 (base)
     of the open window's length."""
 

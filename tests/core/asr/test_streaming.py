@@ -118,7 +118,7 @@ def test_first_partial_and_updates_come_on_the_sample_clock():
     recogniser.start(1, 500)
     ends = [hypothesis.end_sample - 500 for hypothesis in feed(recogniser, speech(6), 160)]
     assert ends[:4] == [3200, 5600, 8000, 11_200]
-    assert set(np.diff(ends[3:])) == {6400}
+    assert set(np.diff(ends[3:])) == {5600}
 
 
 def test_the_word_still_being_spoken_is_told_beside_the_text():
