@@ -44,8 +44,6 @@ _SILENT_PEAK = 33
 _WARM_UP = 10 * HOP
 """The network is recurrent: audio before the stretch in question."""
 
-_LEAD = 2 * HOP
-
 Levels = npt.NDArray[np.float64]
 
 
@@ -93,10 +91,10 @@ class SpeechFinder:
         return SileroPosterior(self._model).push
 
     def _has_speech(self, pcm: Int16Array, level: Levels) -> bool:
-        # What lies before the first sound need not be looked at.
+        # What lies before the first sound need not be looked at: a stream begins as after silence.
         first = int(np.argmax(level >= _SILENT_PEAK)) * FRAME
         found = 0
-        for probability in self._hops(pcm[max(0, first - _LEAD) :]):
+        for probability in self._hops(pcm[first:]):
             found += probability >= _TELLTALE
             if found == _LEAST_HOPS:
                 return True
