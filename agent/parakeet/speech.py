@@ -7,6 +7,7 @@ Silence alone is answered without decoding.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,9 @@ does, a door does not."""
 
 _SILENT_PEAK = 33
 """RMS of a frame below which nothing is said, -60 dBFS: the network need not be asked."""
+
+_LOUD = 10.0
+"""A frame within 20 dB of the loudest: if there is speech, it is likely to be there."""
 
 _WARM_UP = 10 * HOP
 """The network is recurrent: audio before the stretch in question."""
@@ -91,10 +95,12 @@ class SpeechFinder:
         return SileroPosterior(self._model).push
 
     def _has_speech(self, pcm: Int16Array, level: Levels) -> bool:
-        # What lies before the first sound need not be looked at: a stream begins as after silence.
+        # What lies before the first sound need not be looked at, and what lies before the loud part
+        # only if there is no speech in that: a stream begins as after silence.
         first = int(np.argmax(level >= _SILENT_PEAK)) * FRAME
+        loud = int(np.argmax(level >= level.max() / _LOUD)) * FRAME
         found = 0
-        for probability in self._hops(pcm[first:]):
+        for probability in chain(self._hops(pcm[loud:]), self._hops(pcm[first:loud])):
             found += probability >= _TELLTALE
             if found == _LEAST_HOPS:
                 return True

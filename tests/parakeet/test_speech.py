@@ -43,6 +43,15 @@ def test_noise_is_no_speech(finder, noise):
     assert not finder.examine(pcm).has_speech
 
 
+@pytest.mark.parametrize("text", PHRASES)
+def test_quiet_speech_before_a_bang_is_speech(finder, text):
+    speech = bare(text) // 8
+    bang = np.random.default_rng(4).normal(0, 8000, 1600).clip(-32768, 32767).astype(np.int16)
+    assert np.abs(speech).max() * 4 < np.abs(bang).max()
+    pcm = np.concatenate([speech, np.zeros(3200, np.int16), bang])
+    assert finder.examine(pcm).has_speech
+
+
 @pytest.mark.parametrize("count", [0, 1, 100, 511, 513])
 def test_any_length_is_examined(finder, count):
     assert not finder.examine(np.zeros(count, np.int16)).has_speech
