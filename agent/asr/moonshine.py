@@ -15,6 +15,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from agent.asr.alignment import monotonic_path, trim_quiet
+from agent.asr.counting import counted_on
 from agent.asr.greedy import BEGIN, END, GreedyDecoding, Stop
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import SAMPLE_RATE, Float32Array
@@ -251,6 +252,8 @@ class Moonshine:
                 confidence = _geometric_mean(decoding.probabilities[head:after])
                 start, end = trim_quiet(signal, bounds[head], bounds[after])
                 words.append(Word(text, start, end, confidence))
+        said = len(words) - counted_on(words)
+        del words[said:], word_tokens[said:]
         return Transcript(
             " ".join(word.text for word in words),
             tuple(words),
