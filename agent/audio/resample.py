@@ -32,6 +32,10 @@ _COEFFICIENT_SCALE = float(1 << 24)
 _MAX_PHASES = 1000
 """One row of coefficients per phase; every rate in use stays below (11025 to 16000 Hz has 640)."""
 
+_HIGHEST_RATE = 768_000
+"""In Hz, above any sound card's. The filter grows with the rate: a file whose header says two
+gigahertz would take 20 GB."""
+
 _FEW = 8
 """Phases that are summed one by one: 48, 24, 16 and 8 kHz have three at most among each other.
 Measured, that takes a tenth of gathering the input for two seconds from 24 to 8 kHz (1.5 ms, not
@@ -52,12 +56,17 @@ class StreamResampler:
         to_rate: Rate of what comes back, in Hz.
 
     Raises:
-        AudioFormatError: A rate is not positive, or both have hardly a common divisor.
+        AudioFormatError: A rate is not positive or is over 768 kHz, or both have hardly a common
+            divisor.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         if from_rate <= 0 or to_rate <= 0:
             raise AudioFormatError(f"a sample rate must be positive: {from_rate} to {to_rate} Hz")
+        if max(from_rate, to_rate) > _HIGHEST_RATE:
+            raise AudioFormatError(
+                f"{from_rate} to {to_rate} Hz: no sample rate is over {_HIGHEST_RATE}"
+            )
         common = gcd(from_rate, to_rate)
         self._up, self._down = to_rate // common, from_rate // common
         if self._up > _MAX_PHASES:

@@ -123,7 +123,7 @@ def test_nothing_in_nothing_out() -> None:
     assert len(StreamResampler(16000, 16000).flush()) == 0
 
 
-@pytest.mark.parametrize("rates", [(0, 16000), (16000, -1), (44099, 16000)])
+@pytest.mark.parametrize("rates", [(0, 16000), (16000, -1), (44099, 16000), (2_000_000_000, 16000)])
 def test_unusable_rates_are_refused(rates: tuple[int, int]) -> None:
     with pytest.raises(AudioFormatError):
         StreamResampler(*rates)
