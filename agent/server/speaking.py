@@ -48,11 +48,8 @@ def add_speech(app: FastAPI, sessions: Sessions) -> None:
 
     @app.post("/v1/audio/speech")
     async def speech(request: Request) -> Response:
-        sessions.admission.limit_rate(request)
-        sessions.admission.identify(request)
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > _MOST_BYTES:
-            return bad_request(f"a request has at most {_MOST_BYTES >> 10} KiB", 413)
+        if refused := refusal(sessions, request, _MOST_BYTES):
+            return refused
         try:
             asked = json.loads(await request.body())
             text, kind = _wanted(asked, sessions.models.voice)
@@ -68,6 +65,20 @@ def add_speech(app: FastAPI, sessions: Sessions) -> None:
             soundfile.write, file, pcm, _RATE, format=container, subtype=subtype
         )
         return Response(file.getvalue(), media_type=media_type)
+
+
+def refusal(sessions: Sessions, request: Request, most_bytes: int) -> Response | None:
+    """Look at who asks and how much is sent; None lets the request in.
+
+    Raises:
+        RefusedError: It brings no key, or comes too often.
+    """
+    sessions.admission.limit_rate(request)
+    sessions.admission.identify(request)
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > most_bytes:
+        return bad_request(f"a request has at most {most_bytes >> 10} KiB", 413)
+    return None
 
 
 def bad_request(message: str, status: int = 400) -> JSONResponse:

@@ -17,7 +17,7 @@ from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, seconds, to_int1
 from agent.audio.resample import resample
 from agent.errors import AudioFormatError
 from agent.server.sessions import Sessions
-from agent.server.speaking import bad_request
+from agent.server.speaking import bad_request, refusal
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 
 _FORMATS = ("json", "text", "verbose_json")
@@ -42,11 +42,8 @@ def add_transcriptions(app: FastAPI, sessions: Sessions) -> None:
 
     @app.post("/v1/audio/transcriptions")
     async def transcriptions(request: Request) -> Response:
-        sessions.admission.limit_rate(request)
-        sessions.admission.identify(request)
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > _MOST_BYTES:
-            return bad_request(f"a recording has at most {_MOST_BYTES >> 20} MiB", 413)
+        if refused := refusal(sessions, request, _MOST_BYTES):
+            return refused
         ears = sessions.models.recogniser()
         edge = ears.edge if isinstance(ears, Sides) else ears
         if edge is None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from agent.errors import RetryError, SettingsError
 from agent.server.telephone import presented
 from agent.settings import PhoneSettings, SipSettings
 from agent.transports.sip.agent import CallRefusedError, UserAgent
+from tests import certificates
 from tests.sip.exchange import Taken, exchange, finished, within
 from tests.sip.peers import Baresip, Linphone, sipp
 from tests.sip.scenarios import bye, invited, pause, scenario
@@ -21,38 +20,7 @@ from tests.sip.test_transfer import tones
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for this machine and its key, in one file; it is its own authority."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "duplex")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "duplex.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 def secured(path):

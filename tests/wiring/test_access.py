@@ -1,7 +1,6 @@
 """Who gets in, over real sockets; the models answer at once."""
 
 import asyncio
-import datetime
 import json
 import signal
 import ssl
@@ -10,16 +9,13 @@ import urllib.request
 
 import pytest
 import websockets
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from agent.__main__ import main
 from agent.errors import SettingsError
 from agent.server import connections
 from agent.server.serve import listen
 from agent.settings import ServerSettings
+from tests.certificates import certificate
 from tests.live import LiveServer
 from tests.wiring.listening_app import served
 
@@ -96,37 +92,12 @@ def test_without_a_key_it_does_not_listen_to_the_network(capsys):
     assert "DUPLEX_SERVER__KEYS" in capsys.readouterr().err
 
 
-def certificate(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(made.public_bytes(pem))
-    plain = serialization.NoEncryption()
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "key.pem").write_bytes(secret)
-
-
 async def test_https_and_wss_by_configuration(tmp_path):
-    certificate(tmp_path)
-    live = instant(
-        DUPLEX_SERVER__CERTIFICATE=str(tmp_path / "cert.pem"),
-        DUPLEX_SERVER__KEY_FILE=str(tmp_path / "key.pem"),
-    )
+    made = str(certificate(tmp_path))
+    live = instant(DUPLEX_SERVER__CERTIFICATE=made, DUPLEX_SERVER__KEY_FILE=made)
     try:
         live.url = live.url.replace("127.0.0.1", "localhost")
-        trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        trusted = ssl.create_default_context(cafile=made)
         assert live.url.startswith("https://")
         assert ask(live.url + "api/status", context=trusted)[0] == 200
         assert await status_of(stream(live, ssl=trusted)) == "ready"
