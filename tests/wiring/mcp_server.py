@@ -1,4 +1,4 @@
-"""A real MCP server on standard input and output, for tests."""
+"""A real MCP server, for tests: run, on standard input and output; imported, an app for HTTP."""
 
 import os
 import sys

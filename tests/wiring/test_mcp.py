@@ -1,4 +1,4 @@
-"""Tools of a real MCP server over standard input and output, called in a conversation."""
+"""Tools of a real MCP server, over its standard streams and over HTTP, in a conversation."""
 
 import asyncio
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loguru import logger
+from starlette.responses import Response
 
 from agent.agent import Agent
 from agent.errors import SettingsError
@@ -17,6 +18,8 @@ from agent.session import Channel, VoiceSession, close
 from agent.settings import Settings, load
 from agent.tools.mcp import ToolServer
 from agent.transports.memory import MemoryTransport
+from tests.wiring import mcp_server
+from tests.wiring.listening_app import served
 
 SERVER = (sys.executable, str(Path(__file__).parent / "mcp_server.py"))
 
@@ -117,6 +120,63 @@ async def test_a_server_that_is_not_there_costs_its_tools_only(errors):
     history, _ = await typed(agent, [Calls({"near": {}}), "Here."], "where?")
     assert memory.said(history) == ["Here."]
     assert any("fewer tools" in line for line in errors)
+
+
+class Guarded:
+    """Lets in who brings the key, and keeps what was brought."""
+
+    def __init__(self, app):
+        self._app = app
+        self.keys = set()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            brought = dict(scope["headers"]).get(b"authorization", b"").decode()
+            self.keys.add(brought)
+            if brought != "Bearer secret":
+                await Response(status_code=401)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def test_a_servers_tools_are_called_over_http_with_its_key(monkeypatch):
+    monkeypatch.setenv("SHOP_KEY", "secret")
+    guarded = Guarded(mcp_server.server.streamable_http_app())
+    says = [
+        Calls({"price": {"article": "bell", "count": 2}}),
+        "Six euros.",
+        Calls({"sell": {"article": "bell"}}),
+        "It is yours.",
+    ]
+    async with served(guarded) as url:
+        shop = ToolServer(url=f"{url}/mcp", key_variable="SHOP_KEY", only=["price", "sell"])
+        history, offered = await typed(
+            Agent("x", servers=[shop]), says, "two bells?", "one, please"
+        )
+
+    assert [tool.name for tool in offered] == ["price", "sell"]
+    assert guarded.keys == {"Bearer secret"}
+    results = memory.results(history)
+    assert results["call-1"] == ['"6 euros"'] and "sold bell" in results["call-2"][0]
+    assert memory.said(history) == ["Six euros.", "It is yours."]
+
+
+async def test_a_server_over_http_that_refuses_the_key_costs_its_tools_only(monkeypatch, errors):
+    monkeypatch.setenv("SHOP_KEY", "wrong")
+    guarded = Guarded(mcp_server.server.streamable_http_app())
+    async with served(guarded) as url:
+        shop = ToolServer(url=f"{url}/mcp", key_variable="SHOP_KEY")
+        agent = Agent("x", servers=[shop])
+
+        @agent.tool
+        def near() -> str:
+            """Look nearby."""
+            return "here"
+
+        history, offered = await typed(agent, [Calls({"near": {}}), "Here."], "where?")
+    assert memory.said(history) == ["Here."] and [tool.name for tool in offered] == ["near"]
+    assert any("fewer tools" in line for line in errors)
+    assert not any("wrong" in line for line in errors)
 
 
 def test_a_file_names_servers(tmp_path, capsys):
