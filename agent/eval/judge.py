@@ -1,11 +1,11 @@
 """A language model as judge of a conversation: each criterion yes or no."""
 
-import json
+import re
 from collections.abc import Iterable
 
 import openai
+from loguru import logger
 
-from agent.errors import DegradedError
 from agent.eval.scenario import JudgePart
 
 _TASK = (
@@ -13,22 +13,26 @@ _TASK = (
     "Decide whether the statement is true of it. "
     'Answer with JSON alone: {"true": true} or {"true": false}.'
 )
+_VERDICT = re.compile(r'"true"\s*:\s*(true|false)\b')
+"""The last one counts: models that think aloud try others before."""
+
 _WITHIN_S = 60.0
 
 
-async def judge(part: JudgePart, lines: Iterable[tuple[str, str]]) -> dict[str, bool]:
+async def judge(part: JudgePart, lines: Iterable[tuple[str, str]]) -> dict[str, bool | None]:
     """Ask about every criterion.
 
     Args:
         part: Who judges, and what.
         lines: The conversation: who spoke, and what was heard of it.
 
-    Raises:
-        DegradedError: The model cannot be reached, or gives no verdict.
+    Returns:
+        By criterion, whether it is true; None where the model cannot be reached or gives no
+        verdict, which the log explains: the rest of the score is worth having without it.
     """
     heard = "\n".join(f"{who}: {text}" for who, text in lines)
     key = part.key.get_secret_value() if part.key else "none"
-    verdicts = {}
+    verdicts: dict[str, bool | None] = {}
     async with openai.AsyncOpenAI(base_url=part.url, api_key=key, timeout=_WITHIN_S) as client:
         for criterion in part.criteria:
             asked = f"{heard}\n\nStatement: {criterion}"
@@ -42,18 +46,15 @@ async def judge(part: JudgePart, lines: Iterable[tuple[str, str]]) -> dict[str, 
                     ],
                 )
             except openai.APIError as error:
-                raise DegradedError(f"the judge at {part.url} did not answer: {error}") from error
+                logger.error("the judge at {} did not answer: {}", part.url, error)
+                verdicts[criterion] = None
+                continue
             verdicts[criterion] = _verdict(answer.choices[0].message.content or "")
     return verdicts
 
 
-def _verdict(text: str) -> bool:
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        told = json.loads(text[start : end + 1])
-        verdict = told["true"]
-    except (ValueError, KeyError, TypeError):
-        verdict = None
-    if not isinstance(verdict, bool):
-        raise DegradedError(f"the judge gave no verdict but {text[:80]!r}; try a larger model")
-    return verdict
+def _verdict(text: str) -> bool | None:
+    if found := _VERDICT.findall(text):
+        return bool(found[-1] == "true")
+    logger.error("the judge gave no verdict but {!r}; try a larger model", text[:80])
+    return None

@@ -64,7 +64,7 @@ class Card:
         tool_calls: Calls in the context.
         tools_without_one_result: Those that have none, or several.
         failures: Expectations that were not met, in words.
-        verdicts: Of the judge, by criterion.
+        verdicts: Of the judge, by criterion; None where it gave none.
     """
 
     turns: int = 0
@@ -84,7 +84,7 @@ class Card:
     tool_calls: int = 0
     tools_without_one_result: int = 0
     failures: list[str] = field(default_factory=list)
-    verdicts: dict[str, bool] = field(default_factory=dict)
+    verdicts: dict[str, bool | None] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """The card as plain values, with quantiles."""
@@ -104,7 +104,8 @@ class Card:
             limit, value = getattr(limits, name), figures[name]
             if limit is not None and value is not None and value > limit:
                 over.append(f"{name} is {value}, at most {limit} is allowed")
-        denied = [f"the judge denies: {text}" for text, held in self.verdicts.items() if not held]
+        told = {False: "the judge denies", None: "the judge gave no verdict"}
+        denied = [f"{told[held]}: {text}" for text, held in self.verdicts.items() if not held]
         return [*over, *self.failures, *denied]
 
 

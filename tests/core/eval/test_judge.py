@@ -5,9 +5,9 @@ import json
 import pytest
 from fastapi import FastAPI, Request
 
-from agent.errors import DegradedError
 from agent.eval.judge import judge
-from agent.eval.scenario import JudgePart
+from agent.eval.scenario import JudgePart, Limits
+from agent.eval.score import Card
 from tests.wiring.listening_app import served
 
 
@@ -48,6 +48,24 @@ async def test_each_criterion_is_asked_about_with_the_conversation():
     assert "agent: Go away." in asked[0]["messages"][-1]["content"]
 
 
-async def test_a_judge_without_a_verdict_is_told():
-    with pytest.raises(DegradedError, match="no verdict"):
-        await verdicts(lambda request: "I cannot say.", "It is kind.")
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ('```json\n{"true": false}\n```', False),
+        ('<think>{"true": true}? No.</think> {"true" : false}', False),
+        ('{"true": true, "why": "it {says} so"}', True),
+        ("I cannot say.", None),
+        ('{"true": "perhaps"}', None),
+        ("", None),
+    ],
+)
+async def test_a_verdict_is_read_out_of_what_models_write_around_it(answer, verdict):
+    told, _ = await verdicts(lambda request: answer, "It is kind.")
+    assert told == {"It is kind.": verdict}
+
+
+async def test_a_judge_that_is_not_there_costs_its_verdicts_only():
+    part = JudgePart(url="http://127.0.0.1:9/v1", model="m", criteria=("It is kind.",))
+    card = Card(verdicts=await judge(part, [("caller", "Hello?")]))
+    assert card.verdicts == {"It is kind.": None}
+    assert card.exceeded(Limits()) == ["the judge gave no verdict: It is kind."]
