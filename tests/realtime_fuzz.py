@@ -13,17 +13,27 @@ import base64
 import json
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import Field, TypeAdapter
 
 from agent.transports.realtime.configuration import Configuration
 from agent.transports.realtime.protocol import RealtimeProtocol
 
 AUDIO = base64.b64encode(bytes(4800)).decode()
 
+SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[RealtimeServerEvent, Field(discriminator="type")]
+)
+"""What the unmodified SDK knows."""
+
 ODD: list[Any] = [
     None, True, False, 0, -1, 1e308, float("nan"), float("inf"), "", "x" * 5000, "\ud800", "root",
     [], {}, [[]], [None], {"type": None}, {"type": "function"}, 2**70, "é\u0000", [1, "2", {}],
 ]  # fmt: skip
+
+MODALITIES = ("audio", "text")
 
 TOOL = {
     "type": "function",
@@ -33,10 +43,12 @@ TOOL = {
 }
 
 
-def events(dice: random.Random, ids: list[str], calls: list[str]) -> Iterator[Any]:
+def events(
+    dice: random.Random, ids: list[str], calls: list[str], responses: list[str]
+) -> Iterator[Any]:
     """Endless messages of a client that has gone wrong, one in four of them right."""
     while True:
-        event = _right(dice, ids, calls)
+        event = _right(dice, ids, calls, responses)
         for _ in range(dice.choice((0, 1, 1, 2))):
             event = _broken(dice, event)
         if dice.random() < 0.05:
@@ -48,7 +60,9 @@ def events(dice: random.Random, ids: list[str], calls: list[str]) -> Iterator[An
         yield text[: dice.randrange(len(text) + 1)] if dice.random() < 0.03 else text
 
 
-def _right(dice: random.Random, ids: list[str], calls: list[str]) -> dict[str, Any]:
+def _right(
+    dice: random.Random, ids: list[str], calls: list[str], responses: list[str]
+) -> dict[str, Any]:
     some_id = dice.choice(ids) if ids else "item_none"
     call_id = dice.choice(calls) if calls else "call_none"
     turns = [
@@ -92,7 +106,20 @@ def _right(dice: random.Random, ids: list[str], calls: list[str]) -> dict[str, A
         },
         {"type": "response.create"},
         {"type": "response.create", "response": {"instructions": "Greet.", "metadata": {"a": "b"}}},
+        {"type": "response.create", "response": {"output_modalities": ["text"]}},
+        {
+            "type": "response.create",
+            "response": {
+                "conversation": "none",
+                "output_modalities": ["text"],
+                "input": [dice.choice(items), {"type": "item_reference", "id": some_id}],
+                "tools": [TOOL],
+            },
+        },
+        {"type": "response.create", "response": {"conversation": "none", "max_output_tokens": 5}},
+        {"type": "session.update", "session": {"output_modalities": [dice.choice(MODALITIES)]}},
         {"type": "response.cancel"},
+        {"type": "response.cancel", "response_id": dice.choice(responses or ["resp_none"])},
     ]
     return {**dice.choice(choices), "event_id": f"mine_{dice.randrange(1000)}"}
 
@@ -126,7 +153,8 @@ class Session:
         self.ids: list[str] = []
         self.calls: list[str] = []
         self.errors = self.accepted = 0
-        self._messages = events(self.dice, self.ids, self.calls)
+        self.responses: list[str] = []
+        self._messages = events(self.dice, self.ids, self.calls, self.responses)
         self._last_call = 0
 
     def step(self) -> None:
@@ -151,6 +179,11 @@ class Session:
         for event in sent:
             json.dumps(event)
             assert event["event_id"]
+            if not self.protocol.is_beta:
+                SERVER_EVENT.validate_python(event)
+            if event["type"] == "response.created":
+                self.responses.append(event["response"]["id"])
+                del self.responses[:-10]
             item = event.get("item")
             if item and item["id"] not in self.ids:
                 self.ids.append(item["id"])
@@ -164,7 +197,7 @@ class Session:
         """Something of a conversation, sensible or not: the pipeline is fuzzed too."""
         protocol, dice = self.protocol, self.dice
         at_s = dice.random() * 100
-        match dice.randrange(12):
+        match dice.randrange(15):
             case 0:
                 states = ("silent", "thinking", "speaking", "paused")
                 floor = {"user": dice.choice(("silent", "speaking")), "agent": dice.choice(states)}
@@ -192,7 +225,18 @@ class Session:
                 protocol.called(name, f"call_{self._last_call}", '{"x": 1}')
             case 9:
                 protocol.turn_stored()
-            case 10 if self.calls:
+            case 10:
+                protocol.wrote("some words ")
+            case 11:
+                protocol.ended(failure="the model is gone")
+            case 12 if self.responses:
+                aside = dice.choice(self.responses)
+                protocol.asides.wrote(aside, "words")
+                if dice.random() < 0.3:
+                    protocol.asides.called(aside, "look", "call_aside", "{}")
+                if dice.random() < 0.5:
+                    protocol.asides.ended(aside, dice.choice(("", "the model is gone")))
+            case 13 if self.calls:
                 protocol.result_stored(dice.choice(self.calls))
         self._take()
 
@@ -225,7 +269,7 @@ async def run_live(url: str, cases: int, seed: int = 0) -> dict[str, int]:
     dice = random.Random(seed)
     found = {"cases": cases, "errors": 0, "accepted": 0, "sessions": 1, "lost": 1}
     async with websockets.connect(url, max_size=None) as socket:
-        messages = events(dice, [], [])
+        messages = events(dice, [], [], [])
 
         async def write() -> None:
             for _ in range(cases):

@@ -120,7 +120,9 @@ class ScriptedLanguage(Drafting):
         asked: The messages of every request.
     """
 
-    def __init__(self, lines: Sequence[Line], first_token_s: float = 0.1) -> None:
+    def __init__(
+        self, lines: Sequence[Line], first_token_s: float = 0.1, token_s: float = 0.0
+    ) -> None:
         super().__init__(
             settings=LLMSettings(
                 model="scripted",
@@ -137,7 +139,7 @@ class ScriptedLanguage(Drafting):
             )
         )
         self._lines = list(lines)
-        self._first_token_s = first_token_s
+        self._first_token_s, self._token_s = first_token_s, token_s
         self._made = 0
         self.asked: list[list[dict[str, Any]]] = []
 
@@ -164,6 +166,8 @@ class ScriptedLanguage(Drafting):
                 return
             for token in line.split(" "):
                 await self.push_frame(LLMTextFrame(f"{token} "))
+                if self._token_s:
+                    await asyncio.sleep(self._token_s)
         finally:
             await self.push_frame(LLMFullResponseEndFrame())
 

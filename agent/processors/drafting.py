@@ -1,5 +1,6 @@
 """Lets a speculative answer out of the language model's service, marked as a draft."""
 
+import asyncio
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -7,6 +8,7 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMContextFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -15,7 +17,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 
 from agent.llm.draft import Draft
-from agent.processors.frames import DraftStartFrame
+from agent.processors.frames import BROKEN_OFF, DraftStartFrame
 
 
 class Drafting(LLMService[Any]):
@@ -56,6 +58,10 @@ class Drafting(LLMService[Any]):
                 await super(LLMService, self).push_frame(
                     DraftStartFrame(draft=self._draft), direction
                 )
+            case LLMFullResponseEndFrame() if _is_being_cancelled():
+                # Comes before the interruption that it is of.
+                frame.metadata[BROKEN_OFF] = True
+                await super().push_frame(frame, direction)
             case EagerEndOfTurnCancelFrame():
                 # Pipecat's own: the draft has asked for a tool.
                 self._withdraw()
@@ -77,3 +83,8 @@ class Drafting(LLMService[Any]):
     def _withdraw(self) -> None:
         if self._draft:
             self._draft.withdraw()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return bool(task and task.cancelling())

@@ -27,6 +27,9 @@ MORE_FOLLOWS = "more_follows"
 """Key of the metadata of a line, and of the end of a response: it only bridges the time until the
 answer."""
 
+BROKEN_OFF = "broken_off"
+"""Key of the metadata of a response's end: the interruption that ended it is under way."""
+
 
 @dataclass
 class HopFrame(SystemFrame):

@@ -38,6 +38,23 @@ _REST_S = 30.0
 Warm = Callable[[list[dict[str, Any]], list[Any]], Awaitable[object]]
 
 
+class OneAnswer(LLMContext):
+    """What one answer is asked for apart from the conversation.
+
+    Attributes:
+        is_other: Whether the messages are not the conversation's: they are shown whole, whatever
+            has been left out of that.
+        max_tokens: Of this answer; None for what the service is set to.
+    """
+
+    def __init__(
+        self, messages: list[Any], *, is_other: bool, max_tokens: int | None, **tools: Any
+    ) -> None:
+        super().__init__(messages=messages, **tools)
+        self.is_other = is_other
+        self.max_tokens = max_tokens
+
+
 @dataclass(frozen=True, slots=True)
 class LanguageRequest:
     """How a session asks.
@@ -92,6 +109,7 @@ class Language(Drafting, OpenAILLMService):
         self._servers = [_Server(request, self._client)]
         self._servers += [_Server(backup, _client(backup)) for backup in request.backups]
         self._asking = self._servers[0]
+        self._limit: int | None = None
 
     @property
     def request(self) -> LanguageRequest:
@@ -149,13 +167,14 @@ class Language(Drafting, OpenAILLMService):
     async def get_chat_completions(self, context: LLMContext) -> Any:
         """Ask, the next server if one is late or fails, and give up on one that has gone quiet."""
         shown = self._shown(context)
+        limit = context.max_tokens if isinstance(context, OneAnswer) else None
         now_s = asyncio.get_running_loop().time()
         awake = [server for server in self._servers if server.rests_until_s <= now_s]
         *first, last = awake or self._servers
         for server in first:
             try:
                 async with asyncio.timeout(self._patience.first_token_s):
-                    stream = await self._ask(server, shown)
+                    stream = await self._ask(server, shown, limit)
                     opening = await anext(stream.__aiter__(), None)
             except (TimeoutError, openai.APIError) as error:
                 name = server.request.endpoint.model
@@ -164,14 +183,15 @@ class Language(Drafting, OpenAILLMService):
             else:
                 return _Deadlines(stream, self._patience, opening)
         async with asyncio.timeout(self._patience.answer_s):
-            stream = await self._ask(last, shown)
+            stream = await self._ask(last, shown, limit)
         if last.request.is_embedded and _tool_names(context):
             reader = CallReader(_tool_names(shown))
             return _Deadlines(_WithWrittenCalls(stream, reader), self._patience)
         return _Deadlines(stream, self._patience)
 
-    async def _ask(self, server: "_Server", context: LLMContext) -> Any:
-        self._asking, self._client = server, server.client
+    async def _ask(self, server: "_Server", context: LLMContext, limit: int | None) -> Any:
+        # Nobody else asks before the request is made of these.
+        self._asking, self._client, self._limit = server, server.client, limit
         return await super().get_chat_completions(context)
 
     def build_chat_completion_params(
@@ -179,6 +199,8 @@ class Language(Drafting, OpenAILLMService):
     ) -> dict[str, Any]:
         """Name the model of the server that is being asked."""
         parameters: dict[str, Any] = super().build_chat_completion_params(params_from_context)
+        if self._limit is not None:
+            parameters["max_tokens"] = self._limit
         if self._asking is not self._servers[0]:
             parameters["model"] = self._asking.request.endpoint.model
             parameters.pop("extra_body", None)
@@ -208,7 +230,8 @@ class Language(Drafting, OpenAILLMService):
             last -= 1
         last = last or len(messages)
         first = 0
-        if self._request.window:
+        is_other = isinstance(context, OneAnswer) and context.is_other
+        if self._request.window and not is_other:
             first = self._request.window.first_shown([_text(message) for message in messages])
         shown = list(messages[first:last])
         is_result = bool(shown) and _role(shown[-1]) == "tool"

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from loguru import logger
 from pipecat.adapters.llm.schemas.direct_function import tool_options
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
     Frame,
     FunctionCallResultProperties,
@@ -25,8 +26,11 @@ from agent.agent import Agent
 from agent.llm.prompt import system_prompt
 from agent.processors.dialogue import Dialogue
 from agent.processors.frames import EndRequestedFrame
+from agent.processors.language import Language
+from agent.processors.synthesis import Synthesis
 from agent.runtimes import policy_settings
 from agent.server.realtime_turns import policy_for
+from agent.server.realtime_writing import OnTheSide, Writing, asked_context, without_handler
 from agent.session import Models
 from agent.settings import TurnSettings
 from agent.transports.realtime.commands import (
@@ -34,6 +38,7 @@ from agent.transports.realtime.commands import (
     CallResult,
     Configure,
     EndTurn,
+    ForgetCall,
     Place,
     Respond,
     Rewrite,
@@ -85,9 +90,27 @@ class Stages:
         (dialogue,) = (stage for stage in others if isinstance(stage, Dialogue))
         (aggregator,) = (stage for stage in others if isinstance(stage, LLMAssistantAggregator))
         place = others.index(dialogue)
-        editor = ContextEditor(aggregator.context, dialogue, self._gate, self._calls)
-        adjuster = Adjuster(self._adopt)
-        return [first, adjuster, *others[:place], self._gate, *others[place:], editor]
+        voice = next(i for i, stage in enumerate(others) if isinstance(stage, Synthesis))
+        context, protocol = aggregator.context, self._protocol
+        language = others[voice - 1]
+        own = language.request.sampling if isinstance(language, Language) else {}
+        on_the_side = OnTheSide(
+            context,
+            language if hasattr(language, "get_chat_completions") else None,
+            protocol.asides,
+            self._act,
+        )
+        return [
+            first,
+            Adjuster(self._adopt),
+            *others[:place],
+            self._gate,
+            *others[place:voice],
+            Writing(lambda: protocol.writes),
+            *others[voice:],
+            ContextEditor(context, dialogue, self._gate, self._calls, own),
+            on_the_side,
+        ]
 
     def _adopt(self, settings: Configuration) -> None:
         detection = settings.turn_detection
@@ -157,9 +180,24 @@ class ContextEditor(FrameProcessor):
     """Stands at the end, where all that was said and heard is in the context."""
 
     def __init__(
-        self, context: LLMContext, dialogue: Dialogue, gate: AnswerGate, calls: "ClientCalls"
+        self,
+        context: LLMContext,
+        dialogue: Dialogue,
+        gate: AnswerGate,
+        calls: "ClientCalls",
+        own: Mapping[str, Any],
     ) -> None:
+        """Begin.
+
+        Args:
+            context: Of the conversation.
+            dialogue: Of the session.
+            gate: Of the session.
+            calls: Of the client's functions.
+            own: How the language model is asked where the client says nothing.
+        """
         super().__init__()
+        self._own = own
         self._context = context
         self._dialogue = dialogue
         self._gate = gate
@@ -183,17 +221,23 @@ class ContextEditor(FrameProcessor):
             case Rewrite() as rewrite:
                 self._waiting = [*self._waiting, rewrite][-_MOST_WAITING:]
                 self._rewrite_waiting()
+            case ForgetCall(call_id=call_id):
+                self._forget_call(call_id)
             case CallResult(call_id=call_id, output=output):
                 self._calls.answer(call_id, output)
             case Respond() as respond:
                 await self._respond(respond)
+            case _:
+                await self.push_frame(frame, direction)
 
     async def _configure(self, settings: Configuration) -> None:
-        limits: dict[str, Any] = {}
-        if settings.max_output_tokens is not None:
-            limits["max_tokens"] = settings.max_output_tokens
-        if settings.temperature is not None:
-            limits["temperature"] = settings.temperature
+        wanted = {"max_tokens": settings.max_output_tokens, "temperature": settings.temperature}
+        # What the client takes back is again as the agent has it.
+        limits: dict[str, Any] = {
+            name: self._own.get(name) if value is None else value
+            for name, value in wanted.items()
+            if value is not None or name in self._own
+        }
         has_tools = bool(settings.tools or settings.reserved)
         prompt = system_prompt(settings.instructions, has_tools=has_tools)
         delta = LLMSettings(system_instruction=prompt, **limits)
@@ -205,11 +249,11 @@ class ContextEditor(FrameProcessor):
     async def _respond(self, respond: Respond) -> None:
         self._rewrite_waiting()
         context = self._context
-        messages: list[Any] = list(context.messages)
-        if respond.instructions:
-            messages.append({"role": "system", "content": respond.instructions})
+        tools = context.tools
+        if respond.tools is not None:
+            tools = ToolsSchema(standard_tools=[self._calls.schema(tool) for tool in respond.tools])
         choice = respond.tool_choice or context.tool_choice
-        asked = LLMContext(messages=messages, tools=context.tools, tool_choice=choice)
+        asked = asked_context(respond, context, tools=tools, tool_choice=choice)
         self._gate.expect(context)
         await self.push_frame(LLMContextFrame(context=asked), FrameDirection.UPSTREAM)
 
@@ -220,6 +264,23 @@ class ContextEditor(FrameProcessor):
             index = found + 1
         messages.insert(index, message)
         self._context.set_messages(messages)
+
+    def _forget_call(self, call_id: str) -> None:
+        kept: list[Any] = []
+        for message in self._context.messages:
+            told: Any = message
+            calls = told.get("tool_calls", ()) if isinstance(told, dict) else ()
+            if any(call["id"] == call_id for call in calls):
+                others = [call for call in calls if call["id"] != call_id]
+                told = {key: value for key, value in told.items() if key != "tool_calls"}
+                if others:
+                    told["tool_calls"] = others
+                elif not told.get("content"):
+                    continue
+            elif isinstance(told, dict) and told.get("tool_call_id") == call_id:
+                continue
+            kept.append(told)
+        self._context.set_messages(kept)
 
     def _rewrite_waiting(self) -> None:
         self._waiting = [rewrite for rewrite in self._waiting if not self._rewrite(rewrite)]
@@ -271,11 +332,12 @@ class ClientCalls:
             properties = FunctionCallResultProperties(run_llm=False, on_context_updated=stored)
             await params.result_callback(_read(output), properties=properties)
 
+        schema = without_handler(tool)
         return FunctionSchema(
-            name=tool.name,
-            description=tool.description,
-            properties=dict(tool.parameters.get("properties", {})),
-            required=list(tool.parameters.get("required", [])),
+            name=schema.name,
+            description=schema.description,
+            properties=schema.properties,
+            required=schema.required,
             handler=tool_options(handler, cancel_on_interruption=False),
         )
 

@@ -23,6 +23,7 @@ from agent.settings import Settings
 from agent.turns.ending import EndOfTurn
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import PricedExecutor, VirtualLoop
+from tests.realtime_fuzz import SERVER_EVENT
 from tests.scenarios.calling import CallingLanguage
 from tests.scenarios.fakes import (
     FixedProsody,
@@ -40,7 +41,8 @@ PACKET = 480
 class Socket:
     """In a WebSocket's place."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_beta: bool = False) -> None:
+        self.is_beta = is_beta
         self.client_state = self.application_state = WebSocketState.CONNECTED
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.events: list[dict[str, Any]] = []
@@ -51,7 +53,11 @@ class Socket:
 
     async def send_text(self, text: str) -> None:
         async with self.arrived:
-            self.events.append(json.loads(text))
+            event = json.loads(text)
+            if not self.is_beta:
+                # What we tell is what the unmodified SDK knows.
+                SERVER_EVENT.validate_python(event)
+            self.events.append(event)
             self.arrived.notify_all()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -81,6 +87,8 @@ class RealtimeCall:
     settings: Settings = field(default_factory=Settings)
     now: Callable[[], Settings] | None = None
     """The settings as each conversation begins."""
+    token_s: float = 0.0
+    """What the language model takes for each word."""
     recogniser_s: float = 0.0
     """What the recogniser takes for each look at what was said."""
 
@@ -103,7 +111,7 @@ class RealtimeCall:
             assert not leaked, f"tasks outlived the call: {leaked}"
 
     async def _run(self, client: Callable[["RealtimeCall"], Awaitable[None]]) -> None:
-        self.language = CallingLanguage(self.lines)
+        self.language = CallingLanguage(self.lines, token_s=self.token_s)
         models = Models(
             silero=LoudnessPosterior(),
             smart_turn=FixedProsody(0.9),
@@ -118,7 +126,7 @@ class RealtimeCall:
         sessions = Sessions(
             self.settings, models, is_offline=True, agent=lambda: self.agent, now=self.now
         )
-        self.socket = Socket()
+        self.socket = Socket(is_beta=self.is_beta)
         running = asyncio.create_task(
             sessions.run_realtime(
                 self.socket, sessions.admission.take(), is_beta=self.is_beta, greets=False

@@ -407,3 +407,209 @@ def test_a_conversation_takes_the_settings_of_the_moment_it_begins():
 
     call.run(client)
     assert call.session.is_private and call.history[-1]["content"] == "It is far away."
+
+
+def test_a_call_is_taken_out_of_the_context_with_its_output():
+    call = RealtimeCall(["Yes."])
+
+    async def client(call):
+        made = {"type": "function_call", "name": "weather", "arguments": "{}", "call_id": "c"}
+        result = {"type": "function_call_output", "call_id": "c", "output": "rain"}
+        for item in (typed("Hello"), {"id": "made", **made}, result):
+            await call.send("conversation.item.create", item=item)
+        await call.send("conversation.item.delete", item_id="made")
+        await call.until("conversation.item.deleted")
+        await call.send("response.create")
+        await call.until("response.done")
+
+    call.run(client)
+    assert call.language.asked == [[{"role": "user", "content": "Hello"}]]
+
+
+def typed(text):
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "role": "user", "content": content}
+
+
+IN_TEXT = {"type": "realtime", "output_modalities": ["text"]}
+
+
+def test_a_turn_may_be_answered_in_text():
+    call = question(["It is\nfar away."])
+
+    async def client(call):
+        await call.send("session.update", session=IN_TEXT)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=4.0)
+        done = await call.until("response.output_text.done")
+        assert done["text"].strip() == "It is\nfar away."
+        await call.until("response.done")
+        await call.quiet(0.5)
+        # The floor is open again.
+        assert call.session.recorder.decisions[-1]["kind"] == "COMMIT"
+
+    call.run(client)
+    assert call.audio_s == 0 and call.all("response.output_audio_transcript.delta") == []
+    assert [m["content"].strip() for m in call.history] == [
+        "tell me about Saturn.",
+        "It is\nfar away.",
+    ]
+    assert len(call.all("response.created")) == 1
+
+
+def test_a_guess_at_the_end_of_a_turn_is_not_written_before_it_has_ended():
+    call = RealtimeCall(["One.", "Two."])
+    call.hears("tell me about Saturn", 0.5, 1.5)
+    call.hears("and its rings.", 1.85, 2.7)
+
+    async def client(call):
+        await call.send("session.update", session=IN_TEXT)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=0.35)
+        await call.speak(0.9, then_quiet_s=4.0)
+        await call.until("response.done")
+
+    call.run(client)
+    kinds = [decision["kind"] for decision in call.session.recorder.decisions]
+    assert kinds.count("SPECULATE") == 2 and kinds.count("COMMIT") == 1
+    assert [m["content"].strip() for m in call.history] == [
+        "tell me about Saturn and its rings.",
+        "Two.",
+    ]
+    assert [done["text"].strip() for done in call.all("response.output_text.done")] == ["Two."]
+
+
+def test_a_function_may_be_called_and_answered_in_text():
+    call = question([Calls({"weather": {"city": "Rome"}}), "It rains."])
+
+    async def client(call):
+        await call.send("session.update", session={**IN_TEXT, "tools": [TOOL]})
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        made = await call.until("response.function_call_arguments.done")
+        await call.until("response.done")
+        output = {"type": "function_call_output", "call_id": made["call_id"], "output": "rain"}
+        await call.send("conversation.item.create", item=output)
+        await call.send("response.create")
+        await call.until("response.done", 2)
+
+    call.run(client)
+    assert list(results(call.history).values()) == [['"rain"']]
+    assert [done["text"].strip() for done in call.all("response.output_text.done")] == ["It rains."]
+    assert call.history[-1]["content"].strip() == "It rains."
+
+
+def test_typed_questions_are_answered_in_text_one_after_the_other():
+    call = RealtimeCall(["Hello.", "Bye.", DEAD, "Again."])
+
+    async def client(call):
+        await call.send("session.update", session={**IN_TEXT, **MANUAL})
+        for number, text in enumerate(("Hi", "Go", "Still there?", "And now?"), 1):
+            await call.send("conversation.item.create", item=typed(text))
+            await call.send("response.create")
+            await call.until("response.done", number)
+
+    call.run(client)
+    statuses = [event["response"]["status"] for event in call.all("response.done")]
+    assert statuses == ["completed", "completed", "failed", "completed"]
+    assert [m["content"].strip() for m in call.history] == [
+        "Hi",
+        "Hello.",
+        "Go",
+        "Bye.",
+        "Still there?",
+        "And now?",
+        "Again.",
+    ]
+
+
+def test_what_a_tool_of_the_agents_own_says_is_written_too():
+    agent = Agent("You are a shop.")
+
+    @agent.tool(filler="One moment.", filler_after_s=0.1)
+    async def weather(city: str) -> str:
+        """Weather of a city."""
+        await asyncio.sleep(1.0)
+        return "rain"
+
+    call = question([Calls({"weather": {"city": "Rome"}}), "It rains."])
+    call.agent = agent
+
+    async def client(call):
+        await call.send("session.update", session=IN_TEXT)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=4.0)
+        done = await call.until("response.done")
+        texts = [item["content"][0]["text"].strip() for item in done["response"]["output"]]
+        assert texts == ["One moment.", "It rains."]
+
+    call.run(client)
+    assert call.audio_s == 0
+
+
+def test_an_answer_may_be_about_something_else_and_be_forgotten():
+    call = question(["It is far away.", "I am a teapot.", "Which one?"])
+
+    async def client(call):
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=4.0)
+        await call.until("response.done")
+        said = {"conversation": "none", "input": [], "instructions": "Say that you are a teapot."}
+        await call.send("response.create", response=said)
+        await call.until("response.done", 2)
+        await call.send("response.create")
+        await call.until("response.done", 3)
+
+    call.run(client)
+    assert call.language.asked[1] == [
+        {"role": "user", "content": "Say that you are a teapot."},
+    ]
+    assert "teapot" not in str(call.language.asked[2])
+    assert [m["content"] for m in call.history] == [
+        "tell me about Saturn.",
+        "It is far away.",
+        "Which one?",
+    ]
+
+
+def test_a_model_that_cannot_be_asked_on_the_side_says_so():
+    call = RealtimeCall([])
+
+    async def client(call):
+        aside = {"conversation": "none", "output_modalities": ["text"]}
+        await call.send("response.create", response=aside)
+        done = await call.until("response.done")
+        assert done["response"]["status"] == "failed"
+        assert done["response"]["status_details"]["error"]["message"]
+
+    call.run(client)
+
+
+@pytest.mark.parametrize("by", ["the client", "speech"])
+def test_an_answer_in_text_is_cut_where_it_is(by):
+    call = question([LONG, "Which one?"])
+    call.hears("no, not that one.", 4.5, 5.5)
+    call.token_s = 0.5
+
+    async def client(call):
+        await call.send("session.update", session=IN_TEXT)
+        await call.quiet(0.5)
+        await call.speak(1.0, then_quiet_s=3.0)
+        if by == "the client":
+            await call.send("response.cancel")
+        else:
+            await call.speak(1.0, then_quiet_s=3.0)
+        done = await call.until("response.done")
+        (item,) = done["response"]["output"]
+        assert (done["response"]["status"], item["status"]) == ("cancelled", "incomplete")
+        call.written = item["content"][0]["text"]
+        await call.quiet(1.0)
+
+    call.run(client)
+    assert LONG.startswith(call.written.strip()) and len(call.written) < len(LONG)
+    assert call.history[1]["content"] == call.written
+    if by == "speech":
+        assert [m["content"].strip() for m in call.history[2:]] == [
+            "no, not that one.",
+            "Which one?",
+        ]

@@ -29,16 +29,19 @@ class ScriptedModel:
 
     Attributes:
         asked: The messages of every request.
+        limits: How many tokens the answer to each might have.
     """
 
     def __init__(self, answer: Callable[[list[dict[str, Any]], list[str]], Answer]) -> None:
         app = FastAPI()
         self.asked: list[list[dict[str, Any]]] = []
+        self.limits: list[int | None] = []
 
         @app.post("/v1/chat/completions")
         async def complete(request: Request) -> StreamingResponse:
             asked = await request.json()
             self.asked.append(asked["messages"])
+            self.limits.append(asked.get("max_tokens"))
             tools = [tool["function"]["name"] for tool in asked.get("tools") or ()]
             given = answer(asked["messages"], tools)
             return StreamingResponse(_events(given), media_type="text/event-stream")

@@ -162,6 +162,66 @@ async def test_the_openai_sdk_takes_turns_by_hand(url, model):
     assert "sunday" in model.asked[-1][-1]["content"].lower()
 
 
+async def test_the_openai_sdk_is_answered_in_text(url, model):
+    client = AsyncOpenAI(api_key="none", base_url=f"{url}v1")
+    async with client.realtime.connect(model="duplex") as line, asyncio.timeout(90):
+        await line.session.update(
+            session={"type": "realtime", "output_modalities": ["text"], "tools": [TOOL]}
+        )
+        await line.conversation.item.create(item=typed("When are you open on Friday?"))
+        await line.response.create()
+        text = ""
+        async for event in line:
+            assert event.type != "error", event
+            assert "audio" not in event.type
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            elif event.type == "response.done":
+                (item,) = event.response.output
+                if item.type == "message":
+                    break
+                output = {"type": "function_call_output", "call_id": item.call_id}
+                await line.conversation.item.create(item={**output, "output": "9 to 5"})
+                await line.response.create()
+    assert item.content[0].text == text and text.strip() == LONG
+    assert event.response.output_modalities == ["text"]
+
+
+async def test_the_openai_sdk_asks_beside_the_conversation(url, model):
+    client = AsyncOpenAI(api_key="none", base_url=f"{url}v1")
+    done = {}
+    async with client.realtime.connect(model="duplex") as line, asyncio.timeout(90):
+        await line.conversation.item.create(item=typed("When are you open on Friday?"))
+        aside = {
+            "conversation": "none",
+            "output_modalities": ["text"],
+            "tools": [TOOL],
+            "max_output_tokens": 7,
+        }
+        await line.response.create(response={**aside, "metadata": {"for": "the conversation"}})
+        given = [typed("Is it Sunday?")]
+        await line.response.create(
+            response={**aside, "input": given, "metadata": {"for": "something else"}}
+        )
+        async for event in line:
+            assert event.type != "error", event
+            if event.type == "response.done":
+                done[event.response.metadata["for"]] = event.response
+                if len(done) == 2:
+                    break
+    (called,), (said,) = (done[name].output for name in ("the conversation", "something else"))
+    assert json.loads(called.arguments) == {"day": "Friday"}
+    assert said.content[0].text.strip() == SHORT
+    asked = [messages[-1]["content"] for messages in model.asked[-2:]]
+    assert sorted(asked) == ["Is it Sunday?", "When are you open on Friday?"]
+    assert model.limits[-2:] == [7, 7]
+
+
+def typed(text):
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "role": "user", "content": content}
+
+
 async def test_the_openai_sdk_speaks_and_transcribes(url):
     client = AsyncOpenAI(api_key="none", base_url=f"{url}v1")
     made = await client.audio.speech.create(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.transports.realtime.configuration import Configuration
+from agent.transports.realtime.configuration import ClientTool, Configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,36 @@ class Respond:
     Attributes:
         instructions: For this answer only, besides the session's.
         tool_choice: For this answer only; None for the session's.
+        messages: What is answered; None for the conversation.
+        tools: That may be called; None for the session's.
+        max_output_tokens: Of this answer; None for the session's.
     """
 
     instructions: str = ""
     tool_choice: Any = None
+    messages: tuple[Mapping[str, Any], ...] | None = None
+    tools: tuple[ClientTool, ...] | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RespondAside:
+    """The language model writes an answer that no conversation keeps.
+
+    Attributes:
+        response_id: By which it is told.
+        respond: What is asked.
+    """
+
+    response_id: str
+    respond: Respond
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAside:
+    """Such an answer is not wanted any more."""
+
+    response_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +121,23 @@ class Rewrite:
     text: str
 
 
-Command = Hear | EndTurn | Interrupt | Configure | Respond | CallResult | AddMessage | Rewrite
+@dataclass(frozen=True, slots=True)
+class ForgetCall:
+    """The context holds neither a call nor its output: one without the other is no conversation."""
+
+    call_id: str
+
+
+Command = (
+    Hear
+    | EndTurn
+    | Interrupt
+    | Configure
+    | Respond
+    | RespondAside
+    | CancelAside
+    | CallResult
+    | AddMessage
+    | Rewrite
+    | ForgetCall
+)

@@ -99,6 +99,7 @@ class Configuration:
         tool_choice: As the API writes it.
         max_output_tokens: Of one answer; None for the agent's own limit.
         temperature: None for the agent's own.
+        writes: Whether the agent answers in text, without a voice.
     """
 
     model: str
@@ -114,6 +115,7 @@ class Configuration:
     tool_choice: Any = "auto"
     max_output_tokens: int | None = None
     temperature: float | None = None
+    writes: bool = False
 
     def updated(self, session: Any) -> "Configuration":
         """Return the settings with those of an update.
@@ -144,7 +146,7 @@ class Configuration:
             "object": "realtime.session",
             "id": session_id,
             "model": self.model,
-            "output_modalities": ["audio"],
+            "output_modalities": modalities(writes=self.writes),
             "instructions": self.instructions,
             "tools": [_tool(tool) for tool in self.tools],
             "tool_choice": self.tool_choice,
@@ -164,6 +166,11 @@ class Configuration:
                 },
             },
         }
+
+
+def modalities(*, writes: bool) -> list[str]:
+    """Name them as the API does."""
+    return ["text"] if writes else ["audio"]
 
 
 def read_tools(given: Any, reserved: frozenset[str], place: str) -> tuple[ClientTool, ...]:
@@ -244,13 +251,19 @@ def _read_voice(now: Configuration, value: Any) -> dict[str, Any]:
 
 
 def _read_modalities(_: Configuration, value: Any) -> dict[str, Any]:
-    if not isinstance(value, list) or "audio" not in value:
+    # The beta asks for a voice and its transcript with both.
+    if not isinstance(value, list) or value not in (
+        ["audio"],
+        ["text"],
+        ["audio", "text"],
+        ["text", "audio"],
+    ):
         raise EventError(
-            'this server answers by voice: output_modalities must be ["audio"]',
-            "unsupported_value",
+            'output_modalities is ["audio"], whose transcript comes with it, or ["text"]',
+            "invalid_value",
             "session.output_modalities",
         )
-    return {}
+    return {"writes": "audio" not in value}
 
 
 def _read_format(key: str) -> "Callable[[Configuration, Any], dict[str, Any]]":

@@ -11,6 +11,8 @@ _BETA_NAMES = {
     "response.output_audio.done": "response.audio.done",
     "response.output_audio_transcript.delta": "response.audio_transcript.delta",
     "response.output_audio_transcript.done": "response.audio_transcript.done",
+    "response.output_text.delta": "response.text.delta",
+    "response.output_text.done": "response.text.done",
     "conversation.item.added": "conversation.item.created",
 }
 
@@ -32,12 +34,10 @@ def in_beta(event: Event) -> Event | None:
         said["session"] = _flat(said["session"])
     if "item" in said:
         said["item"] = _item(said["item"])
-    if "part" in said:
-        said["part"] = {**said["part"], "type": _content(said["part"]["type"])}
     if "response" in said:
         response = dict(said["response"])
         response["output"] = [_item(item) for item in response["output"]]
-        response["modalities"] = ["audio", "text"]
+        response["modalities"] = _modalities(response)
         said["response"] = response
     return said
 
@@ -81,7 +81,7 @@ def _flat(session: Event) -> Event:
     return {
         **{key: session[key] for key in kept},
         "object": "realtime.session",
-        "modalities": ["audio", "text"],
+        "modalities": _modalities(session),
         "voice": audio_out["voice"],
         "input_audio_format": _BETA_FORMATS[audio_in["format"]["type"]],
         "output_audio_format": _BETA_FORMATS[audio_out["format"]["type"]],
@@ -89,6 +89,10 @@ def _flat(session: Event) -> Event:
         "turn_detection": audio_in["turn_detection"],
         "max_response_output_tokens": session["max_output_tokens"],
     }
+
+
+def _modalities(described: Event) -> list[str]:
+    return ["text"] if described["output_modalities"] == ["text"] else ["audio", "text"]
 
 
 def _item(item: Event) -> Event:

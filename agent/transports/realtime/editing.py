@@ -1,12 +1,12 @@
 """The conversation's items as the client edits them: added, looked at, cut, taken out. Pure."""
 
 from collections.abc import Callable
-from typing import Any
 
 from agent.transports.realtime.commands import (
     AddMessage,
     CallResult,
     Command,
+    ForgetCall,
     Interrupt,
     Rewrite,
 )
@@ -70,7 +70,7 @@ class Editing:
         known = self._items.before(index) if index is not None else None
         after = self._items.place(known) if known else None
         self._insert(item, index)
-        self._command(AddMessage(_message(item), after, first=index == 0))
+        self._command(AddMessage(item.message(), after, first=index == 0))
 
     def _answer(self, item: Item) -> None:
         if self._items.call(item.call_id) is None:
@@ -84,8 +84,7 @@ class Editing:
             self._pending_results.add(item.call_id)
             self._command(CallResult(item.call_id, item.text))
         else:
-            result = {"role": "tool", "tool_call_id": item.call_id, "content": item.text}
-            self._command(AddMessage(result))
+            self._command(AddMessage(item.message()))
 
     def _insert(self, item: Item, index: int | None) -> None:
         previous = self._items.add(item, index)
@@ -147,22 +146,17 @@ class Editing:
         )
 
     def delete(self, event: Event) -> None:
-        """Take out a message."""
+        """Take out an item; of a call and its output the context loses both with the first."""
         item = self._items.find(event.get("item_id"))
-        if item.kind != "message":
-            raise EventError("only messages can be deleted", param="item_id")
         if item.status == "in_progress":
             raise EventError("it is being said; cancel the response first", param="item_id")
-        if item.text:
+        if item.kind != "message":
+            is_owed = item.call_id in self._live_calls and not self._items.is_answered(item.call_id)
+            if is_owed or item.call_id in self._pending_results:
+                raise EventError("this call waits for its output", param="item_id")
+            self._live_calls.discard(item.call_id)
+            self._command(ForgetCall(item.call_id))
+        elif item.text:
             self._command(Rewrite(self._items.place(item), ""))
         self._items.remove(item)
         self._send({"type": "conversation.item.deleted", "item_id": item.id})
-
-
-def _message(item: Item) -> dict[str, Any]:
-    """Return an item as language models take it."""
-    if item.kind == "message":
-        return {"role": item.role, "content": item.text}
-    call = {"name": item.name, "arguments": item.text}
-    made = {"id": item.call_id, "type": "function", "function": call}
-    return {"role": "assistant", "tool_calls": [made]}

@@ -75,6 +75,16 @@ class Item:
         """Whether there is a part to show: an answer that has just begun has none."""
         return bool(self.text or self.status != "in_progress" or self.role != "assistant")
 
+    def message(self) -> dict[str, Any]:
+        """Return it as language models take it."""
+        if self.kind == "message":
+            return {"role": self.role, "content": self.text}
+        if self.kind == "function_call_output":
+            return {"role": "tool", "tool_call_id": self.call_id, "content": self.text}
+        call = {"name": self.name, "arguments": self.text}
+        made = {"id": self.call_id, "type": "function", "function": call}
+        return {"role": "assistant", "tool_calls": [made]}
+
     def part(self) -> Event:
         """Return its one part of content."""
         if self.is_audio:

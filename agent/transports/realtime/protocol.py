@@ -3,20 +3,34 @@
 Whatever a client sends is answered, if only by an `error` event, and never ends the session.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from agent.transports.realtime.answering import Answering
+from agent.transports.realtime.asides import Asides
+from agent.transports.realtime.asking import Asked, read_request
 from agent.transports.realtime.audio import AudioWriter, read_audio
 from agent.transports.realtime.commands import (
+    AddMessage,
+    CancelAside,
     Command,
     Configure,
     EndTurn,
     Hear,
     Interrupt,
+    Place,
     Respond,
+    RespondAside,
+    Rewrite,
 )
-from agent.transports.realtime.configuration import FORMATS, Configuration, read_choice
-from agent.transports.realtime.dialects import in_beta, unfolded
+from agent.transports.realtime.configuration import (
+    FORMATS,
+    Configuration,
+    modalities,
+    read_choice,
+)
+from agent.transports.realtime.dialects import in_beta
 from agent.transports.realtime.editing import Editing
 from agent.transports.realtime.events import (
     Event,
@@ -24,20 +38,15 @@ from agent.transports.realtime.events import (
     error_event,
     new_id,
     read_event,
-    text_of,
 )
 from agent.transports.realtime.hearing import Hearing
-from agent.transports.realtime.items import Items
+from agent.transports.realtime.items import Item, Items
 
 _LEAST_COMMIT_S = 0.1
 """OpenAI's own bound; less holds no word."""
 
 _MOST_BACKLOG = 32 << 20
 """Bytes of audio behind a turn whose text is not known yet, 11 minutes of it. More is refused."""
-
-_OF_RESPONSES = frozenset(
-    "instructions metadata tool_choice conversation input output_modalities voice".split()
-)
 
 
 class RealtimeProtocol:
@@ -53,12 +62,13 @@ class RealtimeProtocol:
         self.settings = settings
         self.id = new_id("sess")
         self._conversation = new_id("conv")
-        self._is_beta = is_beta
+        self.is_beta = is_beta
         self._events: list[Event] = []
         self._commands: list[Command] = []
         self.items = Items()
         self.hearing = Hearing(self.items, self._send)
-        self.answering = Answering(self.items, self._send, self._of_responses)
+        self.answering = Answering(self.items, self._send, self._of_responses, self._on_closed)
+        self.asides = Asides(self._send, lambda: self._of_responses(True, False))
         self.editing = Editing(
             self.items, self._send, self._command, lambda: self.answering.speaking
         )
@@ -68,6 +78,9 @@ class RealtimeProtocol:
         self._backlog_bytes = self._discards = 0
         self._turns_to_store = 0
         self._wanted: Respond | None = None
+        self._wanted_aside: deque[RespondAside] = deque()
+        self._lent: frozenset[str] = frozenset()
+        """Names of the client's functions that the answer under way may call."""
         self._cancelled = False
         self._read: dict[str, Callable[[Event], None]] = {
             "session.update": self._on_update,
@@ -100,12 +113,18 @@ class RealtimeProtocol:
         """Whether a turn cannot end unless its silence is heard."""
         return self.settings.turn_detection is not None and self.hearing.is_open
 
+    @property
+    def writes(self) -> bool:
+        """Whether what the agent says next is written to the client, and not spoken."""
+        writes = self.answering.writes
+        return self.settings.writes if writes is None else writes
+
     # From the client.
 
     def begin(self) -> None:
         """Say what the session is."""
         self._send({"type": "session.created", "session": self.settings.described(self.id)})
-        if self._is_beta:
+        if self.is_beta:
             about = {"id": self._conversation, "object": "realtime.conversation"}
             self._send({"type": "conversation.created", "conversation": about})
 
@@ -186,38 +205,32 @@ class RealtimeProtocol:
             self._buffered_s = 0.0
 
     def _on_respond(self, event: Event) -> None:
-        given = event.get("response") or {}
-        if not isinstance(given, dict):
-            raise EventError("response must be an object", "invalid_type", "response")
-        given = unfolded(given)
-        if unknown := sorted(set(given) - _OF_RESPONSES):
-            place = f"response.{unknown[0]}"
-            raise EventError(f"{place} is not supported", "unsupported_value", place)
-        if given.get("conversation") not in (None, "auto") or given.get("input"):
-            raise EventError(
-                "an answer belongs to the conversation: leave out conversation and input",
-                "unsupported_value",
-                "response.conversation",
-            )
-        settled = {key: given[key] for key in ("output_modalities", "voice") if key in given}
-        if settled:
-            self.settings.updated(settled)
-        instructions = text_of(given, "instructions", "response.instructions", "")
-        choice = given.get("tool_choice")
-        if choice is not None:
-            choice = read_choice(choice, [tool.name for tool in self.settings.tools])
+        asked = read_request(event, self.settings, self.items)
+        if asked.is_aside:
+            response_id = self.asides.request(asked.metadata)
+            respond = replace(asked.respond, tools=asked.tools)
+            self._wanted_aside.append(RespondAside(response_id, respond))
+        else:
+            self._begin_answer(asked)
+        self._release()
+
+    def _begin_answer(self, asked: Asked) -> None:
         if self.answering.is_active or self._wanted:
             active = self.answering.active_id
             raise EventError(
                 f"the conversation has a response in progress, {active}: wait until it is done",
                 "conversation_already_has_active_response",
             )
-        self.answering.request(given.get("metadata"))
-        self._wanted = Respond(instructions, choice)
-        self._release()
+        self.answering.request(asked.metadata, writes=asked.writes, is_kept=asked.is_kept)
+        self._wanted = asked.respond
+        self._lent = frozenset(tool.name for tool in asked.respond.tools or ())
 
     def _on_cancel(self, event: Event) -> None:
         named = event.get("response_id")
+        if isinstance(named, str) and self.asides.has(named):
+            self.asides.cancel(named)
+            self._commands.append(CancelAside(named))
+            return
         active = self.answering.active_id
         if active is None or named not in (None, active):
             raise EventError("there is no such response in progress", "response_cancel_not_active")
@@ -248,8 +261,11 @@ class RealtimeProtocol:
                 elif kind == "COMMIT" and self._finds_but_leaves:
                     self._turns_to_store += 1
             case {"type": "transcript", "role": "user", "text": str(text), "final": bool(final)}:
-                if self.hearing.text(text, is_final=final) and not text:
+                is_known = self.hearing.text(text, is_final=final)
+                if is_known and not text:
                     self._turn_over()
+                elif is_known:
+                    self._release()
             case {"type": "correction", "text": str(text), "replaced": str(replaced)}:
                 self.items.correct(replaced, text)
             case {"type": "transcript", "role": "assistant", "text": str(text)}:
@@ -276,21 +292,29 @@ class RealtimeProtocol:
 
     def called(self, name: str, call_id: str, arguments: str) -> None:
         """The language model calls a function."""
-        if any(tool.name == name for tool in self.settings.tools):
+        if name in self._lent or any(tool.name == name for tool in self.settings.tools):
             self.editing.called(call_id)
             self.answering.called(name, call_id, arguments)
         else:
             self.answering.called_here()
 
-    def ended(self, *, more_follows: bool = False) -> None:
-        """What the agent had to say has been heard.
+    def wrote(self, text: str) -> None:
+        """Tell what the agent writes."""
+        self.answering.wrote(text)
+
+    def ended(self, *, more_follows: bool = False, failure: str = "") -> None:
+        """What the agent had to say has been heard, or written.
 
         Args:
             more_follows: It was said to bridge the time until the answer.
+            failure: Why there is no answer.
         """
         self._writer.cut()
         # What the client asked for and the model does not know of yet cannot have been answered.
-        self.answering.ended(more_follows=more_follows or self._wanted is not None)
+        self.answering.ended(
+            more_follows=more_follows or self._wanted is not None,
+            failure="" if self._wanted else failure,
+        )
 
     def interrupted(self) -> None:
         """The agent was cut off."""
@@ -312,10 +336,23 @@ class RealtimeProtocol:
             self._listen(command)
 
     def _release(self) -> None:
-        """Let the answer be made once all it answers is in the context."""
-        if self._wanted and not self._turns_to_store and not self.editing.awaits_result:
+        """Let answers be made once all they answer is in the context."""
+        if self._turns_to_store or self.editing.awaits_result:
+            return
+        if self._wanted:
             self._commands.append(self._wanted)
             self._wanted = None
+        while self._wanted_aside and not self.hearing.awaited:
+            aside = self._wanted_aside.popleft()
+            if self.asides.has(aside.response_id):
+                self._commands.append(aside)
+
+    def _on_closed(self, item: Item, is_kept: bool) -> None:
+        """A message of the agent's is over: the context holds it, or no longer does."""
+        if is_kept and not item.is_audio and item.text:
+            self._commands.append(AddMessage(item.message()))
+        elif item.is_audio and item.text and not is_kept:
+            self._commands.append(Rewrite(Place("assistant", item.text), ""))
 
     def _adopt(self, settings: Configuration) -> None:
         detection = settings.turn_detection
@@ -330,12 +367,13 @@ class RealtimeProtocol:
         self.hearing.holding = frozenset(holding)
         self.hearing.shows_text = settings.transcription is not None
 
-    def _of_responses(self) -> Event:
+    def _of_responses(self, writes: bool | None, is_kept: bool) -> Event:
         described = self.settings.described(self.id)
         output = described["audio"]["output"]
+        writes = self.settings.writes if writes is None else writes
         return {
-            "conversation_id": self._conversation,
-            "output_modalities": ["audio"],
+            "conversation_id": self._conversation if is_kept else None,
+            "output_modalities": modalities(writes=writes),
             "max_output_tokens": described["max_output_tokens"],
             "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
         }
@@ -344,6 +382,6 @@ class RealtimeProtocol:
         self._commands.append(command)
 
     def _send(self, event: Event) -> None:
-        said = in_beta(event) if self._is_beta else event
+        said = in_beta(event) if self.is_beta else event
         if said is not None:
             self._events.append({"event_id": new_id("event"), **said})

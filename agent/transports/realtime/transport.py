@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from fastapi import WebSocket
 from pipecat.frames.frames import (
+    ControlFrame,
+    DataFrame,
     EndFrame,
     Frame,
     FunctionCallsStartedFrame,
@@ -62,6 +64,27 @@ class CommandFrame(SystemFrame):
     """
 
     command: Command
+
+
+@dataclass
+class WrittenFrame(DataFrame):
+    """A piece of an answer in text, on its way to the client."""
+
+    text: str
+
+
+@dataclass
+class WrittenEndFrame(ControlFrame):
+    """An answer in text is over.
+
+    Parameters
+    ----------
+        more_follows: It only bridges the time until the answer.
+        failure: Why there is no answer.
+    """
+
+    more_follows: bool = False
+    failure: str = ""
 
 
 class RealtimeInput(FastAPIWebsocketInputTransport):
@@ -158,6 +181,10 @@ class RealtimeOutput(StreamOutput):
                     protocol.queued(len(frame.audio), words)
                 case LLMFullResponseEndFrame():
                     protocol.ended(more_follows=frame.metadata.get(MORE_FOLLOWS, False))
+                case WrittenFrame():
+                    protocol.wrote(frame.text)
+                case WrittenEndFrame():
+                    protocol.ended(more_follows=frame.more_follows, failure=frame.failure)
                 case FunctionCallsStartedFrame():
                     for call in frame.function_calls:
                         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)

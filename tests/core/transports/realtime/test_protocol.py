@@ -8,12 +8,15 @@ import pytest
 from agent.transports.realtime.commands import (
     AddMessage,
     CallResult,
+    CancelAside,
     Configure,
     EndTurn,
+    ForgetCall,
     Hear,
     Interrupt,
     Place,
     Respond,
+    RespondAside,
     Rewrite,
 )
 from agent.transports.realtime.configuration import Configuration
@@ -293,6 +296,135 @@ def test_a_line_that_nobody_asked_for_is_a_response_of_its_own():
     assert talk.take().one("response.done")["response"]["status"] == "completed"
 
 
+def test_an_answer_in_text_is_told_as_it_is_written_and_then_remembered():
+    talk = Talk(session={"type": "realtime", "output_modalities": ["text"]})
+    assert talk.one("session.updated")["session"]["output_modalities"] == ["text"]
+    assert talk.protocol.writes
+    talk.protocol.wrote("It ")
+    talk.protocol.wrote("rains.")
+    talk.take()
+    assert talk.kinds == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+    ]
+    assert talk.one("response.created")["response"]["output_modalities"] == ["text"]
+    talk.protocol.ended()
+    assert talk.take().one("response.output_text.done")["text"] == "It rains."
+    assert talk.kinds[-2:] == ["conversation.item.done", "response.done"]
+    done = talk.one("response.done")["response"]
+    assert done["output"][0]["content"] == [{"type": "output_text", "text": "It rains."}]
+    assert talk.commands == [AddMessage({"role": "assistant", "content": "It rains."})]
+
+
+def test_of_a_written_answer_that_is_interrupted_what_was_sent_is_remembered():
+    talk = Talk(session={"type": "realtime", "output_modalities": ["text"]})
+    talk.protocol.wrote("It ")
+    talk.protocol.interrupted()
+    assert talk.take().one("response.done")["response"]["output"][0]["status"] == "incomplete"
+    assert talk.commands == [AddMessage({"role": "assistant", "content": "It "})]
+
+
+def test_one_answer_may_be_in_text():
+    talk = Talk()
+    talk.send("response.create", response={"output_modalities": ["text"]})
+    assert talk.protocol.writes
+    talk.protocol.wrote("Yes.")
+    talk.protocol.ended()
+    assert not talk.protocol.writes
+
+
+def test_an_answer_in_text_that_fails_says_so():
+    talk = Talk(session={"type": "realtime", "output_modalities": ["text"]})
+    talk.protocol.ended(failure="the model is gone")
+    done = talk.take().one("response.done")["response"]
+    assert done["status"] == "failed"
+    assert done["status_details"]["error"]["message"] == "the model is gone"
+
+
+def test_answers_outside_the_conversation_run_beside_it_and_leave_no_trace():
+    talk = Talk()
+    talk.says("It rains")
+    aside = {"conversation": "none", "output_modalities": ["text"], "metadata": {"for": "me"}}
+    talk.send("response.create", response=aside)
+    response = talk.one("response.created")["response"]
+    assert (response["conversation_id"], response["metadata"]) == (None, {"for": "me"})
+    (command,) = talk.commands
+    assert isinstance(command, RespondAside) and command.response_id == response["id"]
+    talk.protocol.asides.wrote(response["id"], "Weather.")
+    talk.protocol.asides.called(response["id"], "look", "call_1", "{}")
+    talk.protocol.asides.ended(response["id"])
+    done = talk.take().one("response.done")["response"]
+    assert [item["type"] for item in done["output"]] == ["message", "function_call"]
+    assert not any(kind.startswith("conversation.") for kind in talk.kinds)
+    assert talk.commands == []
+    assert talk.protocol.answering.is_active
+
+
+def test_an_answer_outside_the_conversation_is_cancelled_by_its_id():
+    talk = Talk()
+    aside = {"conversation": "none", "output_modalities": ["text"]}
+    response_id = talk.send("response.create", response=aside).one("response.created")["response"][
+        "id"
+    ]
+    assert talk.send("response.cancel", response_id=response_id).commands == [
+        CancelAside(response_id)
+    ]
+    assert talk.one("response.done")["response"]["status"] == "cancelled"
+    talk.protocol.asides.wrote(response_id, "too late")
+    assert talk.take().events == []
+
+
+def test_an_answer_outside_the_conversation_waits_for_the_words_it_is_about():
+    talk = Talk(session=MANUAL)
+    talk.send("input_audio_buffer.append", audio=AUDIO)
+    talk.send("input_audio_buffer.commit")
+    aside = {"conversation": "none", "output_modalities": ["text"]}
+    assert talk.send("response.create", response=aside).commands == []
+    talk.told("transcript", role="user", text="Hello", final=True)
+    talk.protocol.turn_stored()
+    assert isinstance(talk.take().commands[0], RespondAside)
+
+
+def test_what_is_said_outside_the_conversation_is_taken_out_of_it_again():
+    talk = Talk()
+    talk.send("response.create", response={"conversation": "none", "input": []})
+    assert talk.commands == [Respond(messages=())]
+    talk.says("It rains")
+    talk.protocol.ended()
+    talk.take()
+    assert talk.commands == [Rewrite(Place("assistant", "It rains"), "")]
+    assert not any(kind.startswith("conversation.") for kind in talk.kinds)
+
+
+def test_an_answer_may_be_about_other_things_than_the_conversation():
+    talk = Talk()
+    talk.send(
+        "conversation.item.create",
+        item={
+            "id": "first",
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "Hello"}],
+        },
+    )
+    given = [{"type": "item_reference", "id": "first"}]
+    tool = {**TOOL, "name": "other"}
+    talk.send(
+        "response.create",
+        response={"input": given, "tools": [tool], "max_output_tokens": 9, "instructions": "Go."},
+    )
+    (respond,) = talk.commands
+    assert respond.messages == ({"role": "user", "content": "Hello"},)
+    assert [tool.name for tool in respond.tools] == ["other"]
+    assert (respond.instructions, respond.max_output_tokens) == ("Go.", 9)
+    talk.protocol.called("other", "call_1", "{}")
+    assert "response.function_call_arguments.done" in talk.take().kinds
+
+
 def test_one_response_at_a_time():
     talk = Talk()
     first = talk.send("response.create", response={"metadata": {"n": "1"}})
@@ -412,6 +544,22 @@ def test_a_history_with_calls_can_be_told():
     assert added.message == {"role": "tool", "tool_call_id": "old", "content": "rain"}
 
 
+def test_a_call_is_taken_out_with_its_output():
+    talk = Talk(session={"tools": [TOOL]})
+    talk.protocol.called("look", "call_1", "{}")
+    call = talk.take().one("conversation.item.done")["item"]
+    assert "waits" in talk.send("conversation.item.delete", item_id=call["id"]).error["message"]
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
+    talk.send("conversation.item.create", item=result)
+    talk.protocol.result_stored("call_1")
+    output = talk.one("conversation.item.done")["item"]
+    for item in (output, call):
+        assert talk.send("conversation.item.delete", item_id=item["id"]).commands == [
+            ForgetCall("call_1")
+        ]
+        assert talk.kinds == ["conversation.item.deleted"]
+
+
 def test_settings_are_changed_and_told():
     talk = Talk()
     updated = talk.send("session.update", session={"instructions": "Sing.", "tools": [TOOL]})
@@ -465,7 +613,14 @@ def test_the_beta_hears_its_own_names():
         ('{"type": "input_audio_buffer.append", "audio": "?"}', "invalid_value"),
         ('{"type": "input_audio_buffer.append", "audio": "AAAA"}', "invalid_value"),
         ('{"type": "response.create", "response": 1}', "invalid_type"),
-        ('{"type": "response.create", "response": {"input": [1]}}', "unsupported_value"),
+        ('{"type": "response.create", "response": {"input": [1]}}', "invalid_type"),
+        (
+            '{"type": "response.create", "response": {"input": [{"type": "item_reference"}]}}',
+            "item_not_found",
+        ),
+        ('{"type": "response.create", "response": {"conversation": "x"}}', "unsupported_value"),
+        ('{"type": "response.create", "response": {"metadata": "x"}}', "invalid_type"),
+        ('{"type": "session.update", "session": {"output_modalities": []}}', "invalid_value"),
         ('{"type": "response.create", "response": {"nonsense": 1}}', "unsupported_value"),
         ('{"type": "conversation.item.delete", "item_id": "x"}', "item_not_found"),
     ],
