@@ -46,6 +46,7 @@ KINDS: Mapping[Role, Mapping[str, Kind]] = {
         "kokoro": Kind((), "af_heart", "kokoro:af_heart"),
         "kokoro-full": Kind((), "af_heart", "kokoro-full:af_heart"),
         "kokoro-student": Kind((), "af_heart", "kokoro-student:af_heart"),
+        "openai": Kind((), None, "openai:https://api.example/v1#tts-1:alloy"),
     },
 }
 
@@ -86,16 +87,16 @@ def parse(role: Role, name: str) -> Choice:
         return Choice(kind, which, is_python=True)
     known = KINDS[role].get(kind)
     if known is None:
-        raise SettingsError(f"there is no {role} '{name}': {_nearest(kind, list(KINDS[role]))}")
+        raise SettingsError(f"there is no {role} '{name}': {nearest(kind, list(KINDS[role]))}")
     if not which:
         if known.default is None:
             raise SettingsError(f"'{name}' must say which one, such as {known.example}")
         which = known.default
     if known.variants and which not in known.variants:
         names = [f"{kind}:{variant}" for variant in known.variants]
-        raise SettingsError(f"there is no {role} '{name}': {_nearest(f'{kind}:{which}', names)}")
+        raise SettingsError(f"there is no {role} '{name}': {nearest(f'{kind}:{which}', names)}")
     if kind == "openai":
-        split_endpoint(name, which)
+        split_endpoint(role, which)
     return Choice(kind, which)
 
 
@@ -142,8 +143,10 @@ class NamedEndpoint:
 _ENDPOINT = re.compile(r"(https?://[^#\s]+)#(\S+)(?: \$\{([A-Za-z_]\w*)\})?")
 
 
-def split_endpoint(name: str, which: str) -> NamedEndpoint:
+def split_endpoint(role: Role, which: str) -> NamedEndpoint:
     """Take an OpenAI-compatible server's name apart: URL, model, and a reference to its key.
+
+    A voice stands behind its model, with a colon.
 
     Raises:
         SettingsError: There is no model, the URL is none, or a key is written out.
@@ -151,7 +154,7 @@ def split_endpoint(name: str, which: str) -> NamedEndpoint:
     found = _ENDPOINT.fullmatch(which)
     if found is None:
         # Never repeated: people paste keys into the wrong place.
-        example = KINDS["llm"]["openai"].example
+        example = KINDS[role]["openai"].example
         raise SettingsError(f"write it as {example}, or with its own key: {example} ${{KEY}}")
     return NamedEndpoint(*found.groups())
 
@@ -171,7 +174,7 @@ def imported(path: str) -> Any:
     except AttributeError:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise SettingsError(
-            f"{module_name} has no '{attribute}': {_nearest(attribute, names)}"
+            f"{module_name} has no '{attribute}': {nearest(attribute, names)}"
         ) from None
 
 
@@ -187,6 +190,7 @@ def imported_module(name: str) -> Any:
         raise SettingsError(f"cannot import '{name}': {error}") from error
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Say what was probably meant, or what there is."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)[:12])}"

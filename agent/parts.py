@@ -13,6 +13,7 @@ from agent.asr.hypothesis import Recogniser
 from agent.choices import Choice, imported, parse, split_endpoint
 from agent.session import Models
 from agent.settings import ModelSettings, Settings
+from agent.tts.remote import RemoteVoice
 from agent.tts.speech import Voice
 from agent.tts.tier import open_voice
 from agent.turns.events import TurnPolicy
@@ -86,6 +87,13 @@ def backups(settings: Settings) -> Sequence[Choice]:
     return [parse("llm", name) for name in settings.models.llm[1:]]
 
 
+def voices_elsewhere(models: ModelSettings) -> list[str]:
+    """Return the URLs of the voices that are on other machines."""
+    names = [name for name in (models.tts, *models.tts_standby) if name]
+    choices = [parse("tts", name) for name in names]
+    return [split_endpoint("tts", one.which).url for one in choices if one.kind == "openai"]
+
+
 def _asr(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Parts]:
     if choice.is_python:
         return settings, replace(parts, recogniser=choice.load())
@@ -112,6 +120,11 @@ def _tts(choice: Choice, settings: Settings, parts: Parts) -> tuple[Settings, Pa
     if choice.is_python:
         made = choice.load()
         return settings, replace(parts, voice=made() if isinstance(made, type) else made)
+    if choice.kind == "openai":
+        named = split_endpoint("tts", choice.which)
+        model, _, voice = named.model.rpartition(":")
+        key = named.key(os.environ) or "none"
+        return settings, replace(parts, voice=RemoteVoice(named.url, model or voice, voice, key))
     return _with(settings, "tts", tier=_TIERS[choice.kind], voice=choice.which), parts
 
 

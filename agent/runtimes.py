@@ -30,7 +30,7 @@ from agent.llm.weights import find
 from agent.llm.window import ConversationWindow
 from agent.models.catalog import CATALOG
 from agent.models.store import is_present, locate
-from agent.parts import Parts, named_voice, resolved
+from agent.parts import Parts, named_voice, resolved, voices_elsewhere
 from agent.parts import backups as backup_models
 from agent.processors.language import Language, LanguageRequest
 from agent.session import Models
@@ -80,12 +80,15 @@ class Runtimes:
     def is_offline(self) -> bool:
         """Whether nothing that is said leaves this machine."""
         cloud = self._settings.asr.cloud.url if self._cloud else None
-        asked = [self._named.base_url if self._named else None, cloud]
+        voices = voices_elsewhere(self._settings.models)
+        asked = [self._named.base_url if self._named else None, cloud, *voices]
         return all(urlsplit(url).hostname in _THIS_MACHINE for url in asked if url)
 
     @property
     def is_self_contained(self) -> bool:
         """Whether every model runs in this process or in a child of ours."""
+        if voices_elsewhere(self._settings.models):
+            return False
         return self._named is None and not (self._cloud and self._settings.asr.cloud.url)
 
     async def load(self) -> Models:
