@@ -160,6 +160,8 @@ def _nearest(given: str, known: Iterable[str], which: str) -> str:
 
 def _keys(model: type[BaseModel], place: Place) -> list[str]:
     for part in place:
+        if isinstance(part, int):
+            continue  # One of several of a kind.
         info = model.model_fields.get(str(part))
         kinds = _kinds(info.annotation) if info else ()
         inner = [kind for kind in kinds if issubclass(kind, BaseModel)]
@@ -170,8 +172,8 @@ def _keys(model: type[BaseModel], place: Place) -> list[str]:
 
 
 def _kinds(annotation: Any) -> list[type[Any]]:
-    # What need not be there is written `Section | None`.
-    options = [one for one in get_args(annotation) if one is not NoneType] or [annotation]
+    # What need not be there is written `Section | None`; several, `tuple[Section, ...]`.
+    options = [one for one in get_args(annotation) if one not in (NoneType, ...)] or [annotation]
     return [one for one in options if isinstance(one, type)]
 
 

@@ -1,6 +1,7 @@
 """Which settings the next conversation takes from a file that has changed. Pure.
 
-Whatever needs no model to be loaded and no port to be opened. All else waits for a restart.
+What a conversation is held with comes at once, or as soon as its models are loaded. What the
+process listens to, and whom it lets in, waits for a restart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,8 +25,30 @@ LIVE: Mapping[str, frozenset[str]] = {
     "tts": frozenset({"first_audio_s"}),
     "playout": frozenset({"packet_s", "lead_s"}),
     "server": frozenset({"idle_s", "longest_s"}),
+    "phone": frozenset({"ladder", "transfer_to", "record_all", "detect_machines", "voicemail"}),
+    "record": frozenset({"folder", "consent", "question"}),
 }
 """By section. The section agent is read by whoever makes the agent."""
+
+
+MODELS: Mapping[str, frozenset[str]] = {
+    "models": frozenset({"asr", "llm", "tts", "tts_standby", "paths"}),
+    "asr": frozenset({"model", "mode", "cloud"}),
+    "llm": frozenset({"url", "model", "key", "embedded", "threads"}),
+    "tts": frozenset({"tier", "voice"}),
+    "turns": frozenset({"policy"}),
+}
+"""What is loaded anew, beside what runs, before the next conversation has it."""
+
+
+def with_models(running: Settings, file: Settings) -> Settings:
+    """Return settings with the models that a file names.
+
+    Args:
+        running: Of the process.
+        file: As the file is now.
+    """
+    return _taken(running, file, MODELS)
 
 
 def applied(running: Settings, file: Settings) -> Settings:
@@ -35,13 +58,7 @@ def applied(running: Settings, file: Settings) -> Settings:
         running: Of the process, with what the command line has changed.
         file: As the file is now.
     """
-    sections = {
-        name: getattr(running, name).model_copy(
-            update={key: getattr(getattr(file, name), key) for key in keys}
-        )
-        for name, keys in LIVE.items()
-    }
-    return running.model_copy(update=sections)
+    return _taken(running, file, LIVE)
 
 
 def waiting(before: Settings, now: Settings) -> list[str]:
@@ -49,10 +66,21 @@ def waiting(before: Settings, now: Settings) -> list[str]:
     return list(_waiting(before.model_dump(), now.model_dump()))
 
 
+def _taken(running: Settings, file: Settings, which: Mapping[str, frozenset[str]]) -> Settings:
+    sections = {
+        name: getattr(running, name).model_copy(
+            update={key: getattr(getattr(file, name), key) for key in keys}
+        )
+        for name, keys in which.items()
+    }
+    return running.model_copy(update=sections)
+
+
 def _waiting(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for section, values in now.items():
         if section == "agent":
             continue
         for key, value in values.items():
-            if value != before[section][key] and key not in LIVE.get(section, ()):
+            comes = LIVE.get(section, frozenset()) | MODELS.get(section, frozenset())
+            if value != before[section][key] and key not in comes:
                 yield f"{section}.{key}"

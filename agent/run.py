@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from agent.agent import Agent
+from agent.document import read
 from agent.errors import SettingsError
 from agent.live import waiting
+from agent.named import require_named
 from agent.parts import backups, resolved
 from agent.settings import Settings, load
 
@@ -50,7 +52,7 @@ class FileAgent:
 
     def _reload(self) -> None:
         try:
-            settings = load(self._path)
+            settings = _loaded(self._path)
             agent = Agent.of(settings.agent)
         except SettingsError as error:
             logger.error("the agent stays as it was: {}", error)
@@ -92,14 +94,25 @@ def run(
 
     settings = _read(path) if path else settings or Settings()
     file = FileAgent(path, settings) if path else None
-    if record:
-        kept = settings.record.model_copy(update=dict(record))
-        settings = settings.model_copy(update={"record": kept})
+    settings = _keeping(settings, record)
+
+    def now() -> Settings:
+        assert file
+        # What the command line says of recording holds, whatever the file says by now.
+        return _keeping(file.settings(), record)
+
     given = {"host": host, "port": port}
     changed = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update={"server": settings.server.model_copy(update=changed)})
-    asyncio.run(serve(settings, agent=file, now=file.settings if file else None))
+    asyncio.run(serve(settings, agent=file, now=now if file else None))
     return 0
+
+
+def _keeping(settings: Settings, record: Mapping[str, Any] | None) -> Settings:
+    if not record:
+        return settings
+    kept = settings.record.model_copy(update=dict(record))
+    return settings.model_copy(update={"record": kept})
 
 
 def call(path: Path | None, wanted: "Outbound", settings: Settings) -> int:
@@ -143,4 +156,10 @@ def schema() -> int:
 def _read(path: Path) -> Settings:
     # Tools that lie beside the file are found wherever it is started from.
     sys.path.insert(0, str(path.resolve().parent))
-    return load(path)
+    return _loaded(path)
+
+
+def _loaded(path: Path) -> Settings:
+    settings = load(path)
+    require_named(settings, read(path))
+    return settings

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from agent.asr.hybrid.health import CloudHealth
+from agent.observe.recognition import RecognitionCollector
+
 _ANSWER_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10)
 _LATENESS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1)
 _LENGTH_S = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200)
@@ -14,6 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_cloud: RecognitionCollector | None = None
         self.sessions = self._counter("sessions", "Conversations begun.", "channel")
         self.session_s = self._histogram(
             "session_seconds", "Length of a conversation.", _LENGTH_S, "channel"
@@ -78,6 +82,14 @@ class Metrics:
         )
         for queue, read in depths.items():
             depth.labels(queue).set_function(read)
+
+    def watch_cloud(self, health: CloudHealth | None) -> None:
+        """Tell of the recogniser elsewhere that is asked from now on; None where there is none."""
+        if self._of_cloud:
+            self.registry.unregister(self._of_cloud)
+        self._of_cloud = RecognitionCollector(health) if health else None
+        if self._of_cloud:
+            self.registry.register(self._of_cloud)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -62,7 +62,7 @@ async def audiosocket(sessions: Sessions) -> AsyncIterator[asyncio.Server | None
 
     async def on_call(call: AudioSocketCall) -> None:
         try:
-            if phone.recordings and phone.record_all:
+            if phone.recordings and sessions.follow().phone.record_all:
                 await call.call.record(consented=True)
             await sessions.run_call(LineTransport(call), call.call)
         except AtCapacityError as error:

@@ -168,7 +168,7 @@ class _Provider:
         if expected_by is not None:
             await _given_to(expected_by, transport)
             return
-        if self._settings.recordings and self._settings.record_all:
+        if self._settings.recordings and self._sessions.follow().phone.record_all:
             await transport.call.record(consented=True)
         try:
             await self._sessions.run_call(

@@ -1,5 +1,6 @@
 """Run the server until it is told to stop."""
 
+import asyncio
 import contextlib
 import gc
 import signal
@@ -11,13 +12,12 @@ import uvicorn
 
 from agent.agent import Agent
 from agent.errors import SettingsError
-from agent.live import applied
 from agent.parts import Parts
-from agent.runtimes import Runtimes
 from agent.server.admission import require_keys
 from agent.server.app import build_app
 from agent.server.asterisk import audiosocket
 from agent.server.connections import BACKLOG, options
+from agent.server.following import Following
 from agent.server.retention import retention
 from agent.server.sessions import Sessions
 from agent.server.telephone import telephone
@@ -107,19 +107,24 @@ async def _running(
     parts: Parts | None,
     now: Callable[[], Settings] | None,
 ) -> AsyncIterator[Sessions]:
-    runtimes = Runtimes(settings, parts)
-
-    def current() -> Settings:
-        following = applied(settings, now()) if now else settings
-        runtimes.adopt(following)
-        return following
-
+    following = Following(settings, parts, now)
+    watching = None
     try:
-        models = await runtimes.load()
-        offline = runtimes.is_offline
-        yield Sessions(settings, models, is_offline=offline, agent=agent, now=current)
+        models = await following.load()
+        sessions = Sessions(
+            settings,
+            models,
+            is_offline=following.is_offline,
+            agent=agent,
+            now=following.current,
+        )
+        watching = asyncio.create_task(following.watch(sessions), name="watch-models")
+        yield sessions
     finally:
-        await runtimes.close()
+        if watching:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await following.close()
 
 
 def listen(settings: ServerSettings) -> socket.socket:

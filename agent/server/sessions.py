@@ -18,7 +18,6 @@ from agent.agent import Agent
 from agent.dump import dumping
 from agent.llm.prompt import system_prompt
 from agent.observe.metrics import Metrics
-from agent.observe.recognition import RecognitionCollector
 from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
 from agent.server.company import HoldMusic
@@ -76,8 +75,7 @@ class Sessions:
             tasks=lambda: len(asyncio.all_tasks()),
             depths={name: functools.partial(self._deepest, name) for name in QUEUES},
         )
-        if models.cloud is not None:
-            self.metrics.registry.register(RecognitionCollector(models.cloud))
+        self.metrics.watch_cloud(models.cloud)
 
     @property
     def active(self) -> int:
@@ -93,6 +91,21 @@ class Sessions:
     def has_webrtc(self) -> bool:
         """Whether the WebRTC extra is installed."""
         return importlib.util.find_spec("aiortc") is not None
+
+    def exchange(self, models: Models, *, is_offline: bool) -> list["asyncio.Task[None]"]:
+        """Hold the conversations that begin from now on with other models.
+
+        Returns:
+            The conversations that go on with those before.
+        """
+        self.metrics.watch_cloud(models.cloud)
+        self.models, self.is_offline = models, is_offline
+        return list(self._running.values())
+
+    def follow(self) -> Settings:
+        """Take, and return, the settings of the conversation that begins now."""
+        self.settings = self._now()
+        return self.settings
 
     async def run_stream(
         self, transport: StreamTransport, sample_rate: int, place: Place, *, all_events: bool
@@ -139,7 +152,7 @@ class Sessions:
         self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool
     ) -> None:
         """Hold a conversation in OpenAI's Realtime protocol over an accepted WebSocket."""
-        self.settings = self._now()
+        self.follow()
         agent = self._agent()
         protocol = RealtimeProtocol(configuration(agent, self.models), is_beta=is_beta)
         protocol.begin()
@@ -178,7 +191,9 @@ class Sessions:
         Raises:
             AtCapacityError: All places are taken.
         """
-        phone = phone or self.settings.phone
+        if phone is None:
+            phone = self.follow().phone
+            call.transfer_to = frozenset(phone.transfer_to)
         channel = Channel(
             call.facts.channel,
             call.sound.sample_rate,
@@ -291,7 +306,7 @@ class Sessions:
         greets: bool = True,
     ) -> VoiceSession:
         """Begin a conversation, which gives the place back when it ends."""
-        self.settings = self._now()
+        self.follow()
         agent = agent or self._agent()
         prompt = system_prompt(agent.instructions, has_tools=agent.has_tools)
         models = models or self.models

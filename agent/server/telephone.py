@@ -75,7 +75,7 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
     if not sessions.is_ready:
         call.reject(503, "Service Unavailable", _NOT_READY_S)
         return
-    phone = sessions.settings.phone
+    phone = sessions.follow().phone
     try:
         if phone.recordings and phone.record_all:
             await call.call.record(consented=True)

@@ -1,9 +1,11 @@
 """The API as developers use it, with the real models: a script, a file, a tool, a stand-in."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import websockets
@@ -16,9 +18,38 @@ from agent.llm.fallback import FallbackSettings
 from agent.processors.language import Language, LanguageRequest
 from tests.live import LiveServer
 from tests.wiring.listening_app import served
+from tests.wiring.scripted_model import ScriptedModel
 
 HERE = Path(__file__).parent
 SILENCE = np.zeros(320, np.int16).tobytes()
+
+
+@contextlib.asynccontextmanager
+async def conversation(url):
+    """A conversation line by line: gives what waits for the agent's next, and what types ours."""
+    socket_url = url.replace("http", "ws") + "v1/stream?sample_rate=16000"
+    async with websockets.connect(socket_url) as socket, asyncio.timeout(150):
+
+        async def be_there():
+            while True:
+                await socket.send(SILENCE)
+                await asyncio.sleep(0.02)
+
+        async def hear():
+            async for message in socket:
+                event = json.loads(message) if isinstance(message, str) else {}
+                if event.get("role") == "assistant" and event["final"]:
+                    return event["text"]
+            raise AssertionError("the server hung up")
+
+        async def say(text):
+            await socket.send(json.dumps({"type": "text", "text": text}))
+
+        present = asyncio.create_task(be_there())
+        try:
+            yield hear, say
+        finally:
+            present.cancel()
 
 
 async def converse(url, *typed, until=None):
@@ -26,29 +57,14 @@ async def converse(url, *typed, until=None):
 
     Ends with as many answers as lines, or with the first after `until()`.
     """
-    heard = []
-    socket_url = url.replace("http", "ws") + "v1/stream?sample_rate=16000"
-    async with websockets.connect(socket_url) as socket, asyncio.timeout(90):
-
-        async def be_there():
-            while True:
-                await socket.send(SILENCE)
-                await asyncio.sleep(0.02)
-
-        present = asyncio.create_task(be_there())
-        lines = list(typed)
-        try:
-            async for message in socket:
-                event = json.loads(message) if isinstance(message, str) else {}
-                if event.get("role") == "assistant" and event["final"]:
-                    heard.append(event["text"])
-                    if until() if until else len(heard) > len(typed):
-                        return heard
-                    if lines:
-                        await socket.send(json.dumps({"type": "text", "text": lines.pop(0)}))
-        finally:
-            present.cancel()
-    return heard
+    heard, lines = [], list(typed)
+    async with conversation(url) as (hear, say):
+        while True:
+            heard.append(await hear())
+            if until() if until else len(heard) > len(typed):
+                return heard
+            if lines:
+                await say(lines.pop(0))
 
 
 @pytest.mark.model
@@ -81,6 +97,56 @@ async def test_a_file_is_an_agent_and_a_change_reaches_the_next_caller(tmp_path)
         assert await converse(server.url) == ["The shop is closed today."]
     finally:
         server.stop()
+
+
+async def names(url, role, wanted):
+    """Wait until the server's models are others."""
+    async with asyncio.timeout(90), httpx.AsyncClient() as client:
+        while True:
+            status = (await client.get(f"{url}api/status")).json()
+            if status["models"][role] == wanted:
+                return status
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.model
+async def test_models_that_a_file_names_anew_are_those_of_the_next_caller(tmp_path):
+    path = tmp_path / "agent.yaml"
+    first, second = (ScriptedModel(lambda *_, text=text: text) for text in ("One.", "Two."))
+
+    def write(model, name):
+        path.write_text(
+            "agent: {greeting: Hello.}\n"
+            "models:\n"
+            "  asr: moonshine:tiny\n"
+            f"  llm: ['openai:{model.url}/v1#{name}']\n"
+            "  tts: kokoro-student\n"
+        )
+
+    write(first, "first")
+    server = LiveServer("-m", "agent", "run", str(path), "--port", "0")
+    try:
+        server.wait_ready()
+
+        async with conversation(server.url) as (hear, say):
+            assert await hear() == "Hello."
+            write(second, "second")
+            status = await names(server.url, "llm", "second")
+            assert status["offline"]
+            assert await converse(server.url, "Who are you?") == ["Hello.", "Two."]
+            # Who was there before goes on as before.
+            await say("And you?")
+            assert await hear() == "One."
+
+        # Weights that are not there change nothing.
+        path.write_text(path.read_text() + f"  paths: {{silero-vad: {tmp_path}}}\n")
+        await asyncio.sleep(3)
+        assert await converse(server.url, "Who are you?") == ["Hello.", "Two."]
+        assert "the models stay as they were" in server.log()
+    finally:
+        server.stop()
+        first.stop()
+        second.stop()
 
 
 class Scripted:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from agent.__main__ import main
 from agent.agent import Agent
 from agent.document import secrets, variable, write
 from agent.errors import SettingsError
-from agent.live import LIVE, applied
+from agent.live import LIVE, MODELS, applied, with_models
 from agent.run import FileAgent
 from agent.settings import ServerSettings, Settings, load
 from tests.core.api.test_values import CASES
@@ -173,13 +174,23 @@ def test_a_changed_file_changes_what_needs_no_restart_and_names_the_rest(tmp_pat
     now = applied(running, file.settings())
     assert (now.turns.profile, now.llm.temperature, now.playout.lead_s) == ("short", 0.7, 0.1)
     assert now.server.port == 0 and not warnings
+    path.write_text(
+        "phone: {voicemail: Call us., transfer_to: ['+15550100'], ladder: {asks: 1}}\n"
+        "record: {folder: kept}\n"
+    )
+    now = applied(running, file.settings())
+    assert (now.phone.voicemail, now.phone.transfer_to) == ("Call us.", ("+15550100",))
+    assert now.record.folder == Path("kept") and not warnings
 
     path.write_text(
         "turns: {profile: short}\nserver: {port: 7000}\nmodels: {asr: moonshine:tiny}\n"
     )
     now = applied(running, file.settings())
     assert now.llm.temperature == 0.3 and now.server.port == 0 and now.models.asr is None
-    assert warnings == ["restart to apply what has changed: server.port, models.asr"]
+    # What must be loaded comes later, and without a restart.
+    assert with_models(running, file.settings()).models.asr == "moonshine:tiny"
+    assert with_models(running, file.settings()).server.port == 0
+    assert warnings == ["restart to apply what has changed: server.port"]
     # Once for each change.
     assert file.settings() is file.settings() and len(warnings) == 1
 
@@ -188,8 +199,11 @@ def test_a_changed_file_changes_what_needs_no_restart_and_names_the_rest(tmp_pat
 
 
 def test_every_setting_that_is_said_to_need_no_restart_is_one():
-    for section, keys in LIVE.items():
+    for section, keys in [*LIVE.items(), *MODELS.items()]:
         assert keys <= set(getattr(Settings(), section).model_dump()), section
+    for section in ("models", "asr", "turns", "llm", "tts", "playout", "record"):
+        comes = LIVE.get(section, frozenset()) | MODELS.get(section, frozenset())
+        assert comes == set(getattr(Settings(), section).model_dump()), section
 
 
 def test_an_agent_of_the_settings_is_the_agent_of_code():
@@ -197,3 +211,29 @@ def test_an_agent_of_the_settings_is_the_agent_of_code():
     assert from_file.instructions == "Be brief."
     with pytest.raises(ValidationError):
         Settings.model_validate({"agent": {"voice": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("agent: {tools: ['math:sqrt', 'math:sqr']}", "agent.tools.1: math has no 'sqr'"),
+        ("agent: {tools: ['no_such:x']}", "agent.tools.0: cannot import 'no_such'"),
+        ("agent: {flow: 'math:fow'}", "agent.flow: math has no 'fow'"),
+        ("agent: {mcp: [{comand: [x]}]}", "'agent.mcp.0.comand': did you mean 'command'?"),
+        ("turns: {policy: 'agent.turns.manual:ManualPolicie'}", "did you mean 'ManualPolicy'?"),
+        ("models: {tts: 'kokoro:af_hart'}", "models.tts: there is no voice 'af_hart': did you"),
+        ("models: {tts: 'kokoro-student:af_bella'}", "there is no voice 'af_bella'"),
+        ("models: {tts_standby: [kokoro, 'kokoro:x']}", "models.tts_standby.1: there is no voice"),
+        ("models: {llm: ['embedded:smollm']}", "did you mean 'smollm2-135m'?"),
+        ("models: {llm: [embedded, 'openai:http://a/v1#b ${NO_KEY}']}", "models.llm.1: the key of"),
+        ("models: {asr: 'no_such.asr:Mine'}", "models.asr: cannot import 'no_such.asr'"),
+        ("tts: {voice: af_bela}", "did you mean 'af_bella'?"),
+        ("llm: {embedded: qwen}", "llm.embedded: there is no embedded model 'qwen'"),
+    ],
+)
+def test_what_a_file_names_is_looked_for_and_told_with_its_line(tmp_path, capsys, line, why):
+    path = tmp_path / "agent.yaml"
+    path.write_text(f"server: {{port: 0}}\n{line}\n")
+    assert main(["check", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert f"{path}:2: " in told and why in told
