@@ -1,7 +1,7 @@
 """Five lines to a talking agent: `serve(agent)`."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from agent.settings import Settings, load
 def serve(
     agent: Agent,
     *,
-    settings: Settings | Path | str | None = None,
+    settings: Settings | Mapping[str, Any] | Path | str | None = None,
     asr: str | Callable[[], Any] | None = None,
     llm: str | Sequence[str] | Callable[[str], Any] | None = None,
     tts: str | Any | None = None,
@@ -27,7 +27,8 @@ def serve(
 
     Args:
         agent: Who talks.
-        settings: Every knob, or the YAML file that holds them; None for the environment alone.
+        settings: Every knob; or some of them by section, or the YAML file that holds them, over
+            which the environment wins. None for the environment alone.
         asr: A recogniser's name, such as ``moonshine:tiny``, or what makes one for each session.
         llm: A language model's name, several to fall back on in order, or what makes its Pipecat
             service for each session, given the system prompt.
@@ -56,7 +57,7 @@ def serve(
 
 
 def choose(
-    settings: Settings | Path | str | None = None,
+    settings: Settings | Mapping[str, Any] | Path | str | None = None,
     *,
     asr: str | Callable[[], Any] | None = None,
     llm: str | Sequence[str] | Callable[[str], Any] | None = None,
@@ -69,7 +70,7 @@ def choose(
         SettingsError: The file is wrong, or a name stands for nothing.
     """
     if not isinstance(settings, Settings):
-        settings = load(Path(settings) if settings else None)
+        settings = load(Path(settings) if isinstance(settings, str) else settings)
     names: dict[str, Any] = {}
     if isinstance(asr, str):
         names["asr"] = asr

@@ -26,7 +26,7 @@ LIVE: Mapping[str, frozenset[str]] = {
     "playout": frozenset({"packet_s", "lead_s"}),
     "server": frozenset({"idle_s", "longest_s"}),
     "phone": frozenset({"ladder", "transfer_to", "record_all", "detect_machines", "voicemail"}),
-    "record": frozenset({"folder", "consent", "question"}),
+    "record": frozenset({"consent", "question"}),
 }
 """By section. The section agent is read by whoever makes the agent."""
 

@@ -470,18 +470,21 @@ class Settings(_Section):
     phone: PhoneSettings = PhoneSettings()
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings.
+def load(
+    given: Path | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings; what the environment says wins.
 
     Args:
-        path: A YAML file; its absence is an error. None reads the environment alone.
+        given: A YAML file, whose absence is an error, or what would be in one. None reads the
+            environment alone.
         environ: Instead of the process's environment.
 
     Raises:
         SettingsError: Unreadable file, unknown key or bad value; names the place and the fix.
     """
     environ = os.environ if environ is None else environ
-    file = document.read(path) if path else document.Document()
+    file = document.read(given) if isinstance(given, Path) else document.Document(dict(given or {}))
     values = file.filled(Settings, environ)
     _merge(values, _from_environ(environ))
     try:

@@ -5,7 +5,7 @@ python pipelines/always_listening.py
 
 import datetime
 
-from agent import Agent, Settings, serve
+from agent import Agent, serve
 
 agent = Agent("You are Duplex, an assistant in the living room. You only speak when spoken to.")
 
@@ -16,9 +16,7 @@ def time_of_day() -> str:
     return f"{datetime.datetime.now():%H:%M}"
 
 
-settings = Settings.model_validate(
-    {"turns": {"wake_phrases": ["hey duplex"], "wake_required": True}}
-)
+settings = {"turns": {"wake_phrases": ["hey duplex"], "wake_required": True}}
 
 if __name__ == "__main__":
     serve(agent, settings=settings)

@@ -3,7 +3,7 @@
 python pipelines/phone.py, then call sip:duplex@127.0.0.1:5060
 """
 
-from agent import Agent, Conversation, Settings, serve
+from agent import Agent, Conversation, serve
 
 agent = Agent(
     "You answer the telephone of a small hotel. Breakfast is from seven to ten.",
@@ -17,7 +17,5 @@ async def hang_up(call: Conversation) -> None:
     await call.end("Goodbye.")
 
 
-settings = Settings.model_validate({"sip": {"enabled": True}})
-
 if __name__ == "__main__":
-    serve(agent, settings=settings)
+    serve(agent, settings={"sip": {"enabled": True}})

@@ -5,7 +5,7 @@ python pipelines/receptionist.py
 
 import datetime
 
-from agent import Agent, Conversation, Settings, serve
+from agent import Agent, Conversation, serve
 
 agent = Agent(
     "You are the receptionist of the restaurant Linden, open from five to eleven every evening.",
@@ -40,7 +40,7 @@ async def fetch_manager(call: Conversation) -> None:
     await call.transfer("+493012345", "I connect you. Goodbye.")
 
 
-settings = Settings.model_validate({"phone": {"transfer_to": ["+493012345"]}})
+settings = {"phone": {"transfer_to": ["+493012345"]}}
 
 if __name__ == "__main__":
     serve(agent, settings=settings)

@@ -38,6 +38,8 @@ def test_language_models_by_name_and_their_stand_ins():
 
 
 def test_voices_by_name_by_python_and_as_objects():
+    elsewhere = settled(tts="openai:https://a.example/v1#tts-1:alloy")[1].voice
+    assert elsewhere.name == "tts-1/alloy"
     settings, _ = settled(tts="kokoro-full:af_bella")
     assert (settings.tts.tier, settings.tts.voice) == ("full", "af_bella")
     _, parts = settled(tts="tests.core.api.test_parts:Loud")
@@ -105,3 +107,20 @@ async def test_a_key_that_is_not_there_is_named_and_one_written_out_is_refused()
     with pytest.raises(SettingsError) as error:
         choose(Settings(), llm=f"{B} sk-canary")
     assert "canary" not in str(error.value) and "${KEY}" in str(error.value)
+
+
+def test_settings_may_be_given_by_section_and_the_environment_wins(monkeypatch):
+    monkeypatch.setenv("DUPLEX_TURNS__PROFILE", "short")
+    settings, _ = choose({"turns": {"profile": "continuous", "wake_required": True}})
+    assert (settings.turns.profile, settings.turns.wake_required) == ("short", True)
+    with pytest.raises(SettingsError, match="did you mean 'wake_phrases'"):
+        choose({"turns": {"wake_phrase": ["hey"]}})
+
+
+def test_a_voice_elsewhere_is_not_offline():
+    there = "openai:https://a.example/v1#tts-1:alloy"
+    for models in ({"tts": there}, {"tts_standby": [there]}):
+        runtimes = Runtimes(Settings.model_validate({"models": models}))
+        assert not runtimes.is_offline and not runtimes.is_self_contained
+    here = there.replace("https://a.example", "http://127.0.0.1:8000")
+    assert Runtimes(Settings.model_validate({"models": {"tts": here}})).is_offline
