@@ -84,13 +84,12 @@ def _in_blocks(a: _Floats) -> tuple[_Floats, _Floats]:
         before it add, newest first, shape (block, order).
     """
     order = len(a)
-    response = np.zeros((_BLOCK, _BLOCK + order))
     # Each output as a sum over the block's inputs and the outputs before: the recursion, unrolled.
+    # The first rows are those outputs before, oldest first.
+    rows = np.zeros((order + _BLOCK, _BLOCK + order))
+    rows[np.arange(order), _BLOCK + order - 1 - np.arange(order)] = 1.0
     for i in range(_BLOCK):
-        response[i, i] = 1.0
-        for j in range(order):
-            if i - 1 - j >= 0:
-                response[i] -= a[j] * response[i - 1 - j]
-            else:
-                response[i, _BLOCK + j - i] -= a[j]
+        rows[order + i] = -(a[::-1] @ rows[i : order + i])
+        rows[order + i, i] += 1.0
+    response = rows[order:]
     return response[:, :_BLOCK], response[:, _BLOCK:]
