@@ -106,6 +106,8 @@ class Conversation(Generic[State]):
         self.numbers: dict[str, str] = {} if numbers is None else numbers
         self.kept: dict[str, Any] = {} if kept is None else kept
         self.today = today or datetime.datetime.now(datetime.UTC).astimezone().date()
+        self.is_over = False
+        """Whether goodbye has been said, or is about to be."""
 
     @property
     def state(self) -> State:
@@ -295,6 +297,7 @@ class Conversation(Generic[State]):
 
     async def end(self, goodbye: str = "") -> None:
         """Say goodbye and end the call."""
+        self.is_over = True
         await self.say(goodbye)
         await self._floor.end()
 

@@ -122,7 +122,9 @@ class ToolCalls:
             await self._conversation.say(following.announcement)
             await self._hand_over(following.agent)
         else:
-            await params.result_callback(result(given))
+            # Behind the farewell there is nothing more to say.
+            told = _SILENT if self._conversation.is_over else None
+            await params.result_callback(result(given), properties=told)
 
     async def _bridged(self, tool: Tool, work: "asyncio.Future[Any]") -> Any:
         """Wait for the result; say the filler if that takes long."""

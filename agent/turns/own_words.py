@@ -14,6 +14,7 @@ from agent.vad.foreground import ForegroundSettings
 from agent.vad.silero import HOP
 
 _REMEMBERED = samples(30.0) // HOP
+"""Where he began is found by then, or never."""
 
 _WITHIN, _AT_LEAST = 6, 3
 """Of so many hops so many must be the caller's where he begins: a clink is shorter."""
@@ -29,6 +30,8 @@ class OwnWords:
         self._settings = ForegroundSettings()
         self._levels: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._latest: SpeechProbability | None = None
+        self._found: tuple[int, int | None] = (-1, None)
+        """An utterance, and where the caller began in it."""
 
     def push(self, hop: SpeechProbability) -> None:
         """Take one hop."""
@@ -41,8 +44,10 @@ class OwnWords:
         Returns:
             What is his, and the sample from which words are his: 0 where all are.
         """
-        begins = self._begins(hypothesis.words[0].start_sample) if hypothesis.words else None
-        if begins is None:
+        if hypothesis.words:
+            self._look(hypothesis.utterance_id, hypothesis.words[0].start_sample)
+        utterance, begins = self._found
+        if begins is None or utterance != hypothesis.utterance_id:
             return hypothesis, 0
         before = sum(word.end_sample + _MARGIN <= begins for word in hypothesis.words)
         kept = hypothesis.words[before:]
@@ -52,6 +57,11 @@ class OwnWords:
         words_from = (hypothesis.words[before - 1].start_sample + kept[0].start_sample) // 2
         text = " ".join(word.text for word in kept)
         return replace(hypothesis, text=text, words=kept), words_from
+
+    def _look(self, utterance_id: int, since: int) -> None:
+        """Find where the caller began, as long as the levels reach back to the first word."""
+        if self._levels and self._levels[0][0] - HOP <= since:
+            self._found = (utterance_id, self._begins(since))
 
     def _begins(self, since: int) -> int | None:
         """The first hop at the caller's level; None where that is not known."""

@@ -43,6 +43,7 @@ def test_every_command_is_known_to_this_test():
         ".venv/bin/duplex replay in.wav --out out.wav --json",
         ".venv/bin/duplex doctor",
         "python -m benchmarks.voice_to_voice",
+        "python -m benchmarks.capacity",
         "duplex --config agent.yaml serve",
         "duplex models fetch moonshine-tiny-en",
     }
@@ -146,6 +147,14 @@ def test_the_benchmark_prints_json():
     figures = json.loads(result.stdout.splitlines()[-1])
     # Pipecat's own services are an extra that the tests do without.
     assert {"duplex", "stock_pipeline"} <= set(figures["systems"])
+
+
+def test_the_capacity_is_measured():
+    options = ["--sessions", "1", "--lasting-s", "3"]
+    result = run(sys.executable, "-m", "benchmarks.capacity", *options)
+    assert result.returncode == 0, result.stderr
+    (tried,) = json.loads(result.stdout.splitlines()[-1])["tried"]
+    assert tried["turns"] >= 1 and tried["failures"] == 0
 
 
 def test_every_file_named_exists():

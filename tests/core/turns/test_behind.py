@@ -73,3 +73,24 @@ def test_nothing_is_left_out_where_nothing_would_be_left():
     talk = sounds(Talk(), -46.0, 2.0, -26.0, -46.0)
     heard(talk, *TELEVISION)
     assert talk.policy._hearing.hypothesis.text == "and now sports."
+
+
+def test_who_talks_for_minutes_keeps_his_first_words():
+    talk = sounds(Talk(), -26.0, 90.0, -26.0, -46.0)
+    story = [(f"w{second}", second + 0.1, second + 0.8) for second in range(90)]
+    for count in (10, 50, 90):
+        heard(talk, *story[:count])
+        assert len(talk.policy._hearing.hypothesis.words) == count
+
+
+def test_what_a_television_said_stays_out_however_long_the_caller_talks():
+    talk = sounds(Talk(), -46.0, 2.0)
+    sounds(talk, -26.0, 3.0, -26.0, -46.0)
+    heard(talk, *TELEVISION, *ORDER)
+    assert talk.policy._hearing.hypothesis.text == "a latte, please."
+    more = []
+    for second in range(5, 45):
+        sounds(talk, -26.0, 1.0, -26.0, -46.0)
+        more.append(("and", second + 0.1, second + 0.8))
+        heard(talk, *TELEVISION, *ORDER, *more)
+    assert talk.policy._hearing.hypothesis.text == "a latte, please." + 40 * " and"
