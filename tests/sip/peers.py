@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import shutil
 import socket
 import subprocess
@@ -37,9 +38,17 @@ def require(program: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free over UDP and TCP, and below those that the system gives to others."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connections,
+            contextlib.suppress(OSError),
+        ):
+            packets.bind(("127.0.0.1", port))
+            connections.bind(("127.0.0.1", port))
+            return port
 
 
 def telephone_wav(path: Path, pcm: np.ndarray, *, opus: bool = False) -> Path:
