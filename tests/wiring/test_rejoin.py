@@ -134,11 +134,8 @@ async def test_nobody_is_waited_for_longer_than_the_settings_say():
         live.stop()
 
 
-async def test_a_broken_peer_goes_on_over_another_connection(server):
-    pytest.importorskip("aiortc", reason='needs the extra: pip install "duplex-voice[webrtc]"')
-    import numpy as np
-
-    from tests.wiring.webrtc_peers import PACKET, Caller, Microphone
+def answering(server):
+    """What puts an offer to the server, and returns its answer."""
 
     def post(offer):
         request = urllib.request.Request(
@@ -151,6 +148,17 @@ async def test_a_broken_peer_goes_on_over_another_connection(server):
 
     async def answer(offer, **extra):
         return await asyncio.to_thread(post, {**offer, **extra})
+
+    return answer
+
+
+async def test_a_broken_peer_goes_on_over_another_connection(server):
+    pytest.importorskip("aiortc", reason='needs the extra: pip install "duplex-voice[webrtc]"')
+    import numpy as np
+
+    from tests.wiring.webrtc_peers import PACKET, Caller, Microphone
+
+    answer = answering(server)
 
     async def event(caller, wanted):
         async with asyncio.timeout(30):
@@ -182,18 +190,7 @@ async def test_a_peer_without_a_path_goes_on_over_a_socket_and_another_one(serve
 
     from tests.wiring.webrtc_peers import PACKET, Caller, Microphone
 
-    def post(offer):
-        request = urllib.request.Request(
-            server.url + "api/offer",
-            json.dumps(offer).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    async def answer(offer, **extra):
-        return await asyncio.to_thread(post, {**offer, **extra})
-
+    answer = answering(server)
     begun = metric(server, "duplex_sessions_total")
     caller = Caller(Microphone(np.zeros(PACKET * 500, np.int16)))
     await caller.call(answer)
