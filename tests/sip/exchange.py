@@ -10,6 +10,8 @@ from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.presented import UserAgentSettings
 
+KEYS = "0123456789*#"
+
 _LIMIT_S = 12.0
 
 
@@ -92,3 +94,16 @@ async def finished(peer) -> None:
     from tests.sip.peers import require_success
 
     await asyncio.to_thread(require_success, peer)
+
+
+async def press_every_key(taken, peer):
+    """Every key from us to baresip, and from baresip to us."""
+    await within(taken.call.press(KEYS))
+    heard = ""
+    while len(heard) < len(KEYS):
+        heard += (await asyncio.to_thread(peer.event, "CALL_DTMF_START"))["param"]
+    assert heard == KEYS
+    for key in KEYS:
+        await asyncio.to_thread(peer.press, key)
+    await asyncio.sleep(0.3)
+    assert taken.keys == KEYS

@@ -11,9 +11,9 @@ from agent.eval.impairment import Impairment
 from agent.transports.sip import opus
 from agent.transports.sip.codecs import G711
 from benchmarks.relay import relay
-from tests.sip.exchange import Taken, exchange, within
+from tests.sip.exchange import KEYS, Taken, exchange, press_every_key, within
 from tests.sip.peers import BARESIP_OPUS, Baresip, Linphone
-from tests.sip.test_signalling import KEYS, running
+from tests.sip.test_signalling import running
 
 pytestmark = pytest.mark.skipif(opus.library() is None, reason="no libopus on this machine")
 
@@ -110,15 +110,7 @@ async def test_baresip_talks_opus_is_held_and_presses_keys(tmp_path):
         assert not taken.call.agreement.may_receive
         await within(taken.call.resume())
         assert taken.call.agreement.codec == "OPUS" and taken.call.agreement.may_receive
-        await within(taken.call.press(KEYS))
-        heard = ""
-        while len(heard) < len(KEYS):
-            heard += (await asyncio.to_thread(peer.event, "CALL_DTMF_START"))["param"]
-        assert heard == KEYS
-        for key in KEYS:
-            await asyncio.to_thread(peer.press, key)
-        await asyncio.sleep(0.3)
-        assert taken.keys == KEYS
+        await press_every_key(taken, peer)
         peer.command("hangup")
         await within(taken.over.wait())
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.transports.sip.agent import CallRefusedError, UserAgent
 from agent.transports.sip.presented import UserAgentSettings
-from tests.sip.exchange import Taken, exchange, finished, within
+from tests.sip.exchange import KEYS, Taken, exchange, finished, press_every_key, within
 from tests.sip.peers import Baresip, Ear, Linphone, free_port, require, sipp
 from tests.sip.scenarios import (
     answer_request,
@@ -21,8 +21,6 @@ from tests.sip.scenarios import (
     request,
     scenario,
 )
-
-KEYS = "0123456789*#"
 
 
 @contextlib.asynccontextmanager
@@ -225,15 +223,7 @@ async def test_baresip_and_we_press_every_key(tmp_path):
         peer.command("dial", f"sip:duplex@127.0.0.1:{ours.port}")
         taken = await ours.next()
         await within(taken.talking.wait())
-        await within(taken.call.press(KEYS))
-        heard = ""
-        while len(heard) < len(KEYS):
-            heard += (await asyncio.to_thread(peer.event, "CALL_DTMF_START"))["param"]
-        assert heard == KEYS
-        for key in KEYS:
-            await asyncio.to_thread(peer.press, key)
-        await asyncio.sleep(0.3)
-        assert taken.keys == KEYS
+        await press_every_key(taken, peer)
         peer.command("hangup")
         await within(taken.over.wait())
 
