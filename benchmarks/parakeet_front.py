@@ -9,7 +9,9 @@ the service's own. To be run quiet. Prints one JSON line:
   worker and back), over HTTP, over HTTP with the speech guards, whose detector runs here, and over
   the native WebSocket, from ``finalize`` to the final. ``cpu_ms`` is what front and worker computed
   for each, which does not depend on what else the machine does.
-* ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it.
+* ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it. They run in the
+  front's process; ``front_cores`` is what both computed together, of one core each can have, so it
+  tells whether they were the limit.
 * ``overload``: arrivals at three times what the engine can do; latency of those let in, against the
   same engine unloaded, and how fast the others hear that they are not.
 * ``drain``: from SIGTERM, or from a file that appears, to ``/readyz`` saying 503, during a request;
@@ -231,12 +233,14 @@ async def batching(seconds: float) -> dict[str, float]:
                 await timed(service, pcm)
                 next(done)
 
+        processes = {"front": [os.getpid()], "worker": service.worker_pids}
+        before = {name: cpu_s(pids) for name, pids in processes.items()}
+        count, items = batches(service)
         started_s = time.perf_counter()
         await asyncio.gather(*map(client, clips))
-        rate = next(done) / (time.perf_counter() - started_s)
-        size = service.metrics.batch_size.collect()[0].samples
-        total = {sample.name: sample.value for sample in size}
-        ideal = MAX_BATCH / FIXED_S
+        took_s = time.perf_counter() - started_s
+        rate, ideal = next(done) / took_s, MAX_BATCH / FIXED_S
+        count, items = batches(service)[0] - count, batches(service)[1] - items
         return {
             "clients": CLIENTS,
             "fixed_ms": FIXED_S * 1000,
@@ -244,13 +248,21 @@ async def batching(seconds: float) -> dict[str, float]:
             "requests_per_s": round(rate, 1),
             "ideal_per_s": ideal,
             "share_of_ideal": round(rate / ideal, 3),
-            "mean_batch": round(
-                total["parakeet_batch_size_sum"] / total["parakeet_batch_size_count"], 2
-            ),
+            "mean_batch": round(items / count, 2),
+            **{
+                f"{name}_cores": round((cpu_s(pids) - before[name]) / took_s, 2)
+                for name, pids in processes.items()
+            },
         }
 
     engine = {"fixed_s": FIXED_S, "max_batch": MAX_BATCH}
     return await serving(engine, QueueSettings(live_wait_s=60.0), work)
+
+
+def batches(service: Service) -> tuple[float, float]:
+    """How many there were, and of how many requests in all."""
+    total = {one.name: one.value for one in service.metrics.batch_size.collect()[0].samples}
+    return total["parakeet_batch_size_count"], total["parakeet_batch_size_sum"]
 
 
 async def overload(seconds: float) -> dict[str, Any]:

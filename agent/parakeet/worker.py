@@ -2,7 +2,8 @@
 
 ``python -m agent.parakeet.worker package.module:factory`` reads frames from its standard input and
 answers on its standard output (`wire`). The main thread owns the engine and makes every call to it;
-a second thread only reads. A crash of the device takes this process and nothing else.
+a second thread reads and a third one writes (`pipes`). A crash of the device takes this process and
+nothing else.
 """
 
 import contextlib
@@ -12,19 +13,18 @@ import os
 import queue
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from agent.audio.chunk import Int16Array
 from agent.errors import SettingsError
-from agent.parakeet import wire
+from agent.parakeet import pipes, wire
 from agent.parakeet.engine import (
     Batch,
     DeviceLostError,
@@ -38,25 +38,14 @@ from agent.parakeet.engine import (
     Transcript,
     Utterance,
 )
+from agent.parakeet.pipes import Inbox, Message
 
-REFUSED, LOST, ABANDONED = 2, 3, 4
-"""Exit codes: a setting is wrong; the device broke; the front went while a call hung."""
-
-_LAST_WORDS_S = 5.0
-"""Time for the owner to finish once the front is gone; a hung device never would."""
+REFUSED, LOST = 2, 3
+"""Exit codes, besides those of `pipes`: a setting is wrong; the device broke."""
 
 _COLLECT_S = 10.0
 """Between garbage collections under load; an idle moment takes one at once."""
 
-
-class Message(NamedTuple):
-    """One frame from the front."""
-
-    header: wire.Header
-    payload: bytes
-
-
-Inbox = queue.SimpleQueue[Message | None]
 Send = Callable[[wire.Header], None]
 
 
@@ -66,21 +55,18 @@ def main() -> int:
     # drains first: only the end of its pipe ends a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    source, sink = _take_pipes()
-    inbox: Inbox = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(source, inbox), daemon=True).start()
+    source, sink = pipes.take()
+    inbox, outbox = pipes.reading(source), pipes.Outbox(sink)
     first = inbox.get()
     if first is None:
         return 0
+    with contextlib.closing(outbox):
+        return _serve(first.header["config"], inbox, outbox.send)
 
-    def send(header: wire.Header) -> None:
-        # A front that is gone is noticed by the reading thread.
-        with contextlib.suppress(BrokenPipeError):
-            sink.write(wire.encode(header))
-            sink.flush()
 
+def _serve(config: Mapping[str, Any], inbox: Inbox, send: Send) -> int:
     try:
-        engine = _factory(sys.argv[1])(first.header["config"])
+        engine = _factory(sys.argv[1])(config)
         facts = engine.load()
     except SettingsError as error:
         send({"is": "refused", "message": str(error)})
@@ -99,16 +85,6 @@ def main() -> int:
     return 0
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep standard input and output for frames; what libraries print goes to standard error."""
-    source, sink = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return os.fdopen(source, "rb"), os.fdopen(sink, "wb")
-
-
 def _factory(name: str) -> Factory:
     module, _, attribute = name.partition(":")
     try:
@@ -121,21 +97,6 @@ def _factory(name: str) -> Factory:
     except AttributeError as error:
         raise SettingsError(f"{module} has no engine {attribute!r}") from error
     return found
-
-
-def _read(source: BinaryIO, inbox: Inbox) -> None:
-    while True:
-        prefix = source.read(wire.PREFIX.size)
-        if len(prefix) < wire.PREFIX.size:
-            break
-        header, payload = wire.lengths(prefix)
-        text, data = source.read(header), source.read(payload)
-        if len(data) < payload:
-            break
-        inbox.put(Message(wire.decode(text), data))
-    inbox.put(None)
-    time.sleep(_LAST_WORDS_S)
-    os._exit(ABANDONED)
 
 
 @dataclass
