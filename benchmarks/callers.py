@@ -34,11 +34,13 @@ class Heard:
         lateness_s: Of each packet that was not the first of an answer.
         voice_to_voice_s: Of each turn, as the server tells.
         failures: What went wrong, by its name.
+        refused: Of each caller told 503, when to come back; None if it was not told.
     """
 
     lateness_s: list[float] = field(default_factory=list)
     voice_to_voice_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refused: list[float | None] = field(default_factory=list)
 
 
 class Server:
@@ -120,6 +122,12 @@ async def converse(url: str, track: Any, heard: Heard, *, after_s: float = 0.0) 
             listening = asyncio.create_task(_listen(socket, heard))
             await _speak(socket, track)
             listening.cancel()
+    except websockets.InvalidStatus as error:
+        if error.response.status_code != 503:
+            heard.failures.append(f"status {error.response.status_code}")
+            return
+        told = error.response.headers.get("Retry-After")
+        heard.refused.append(float(told) if told else None)
     except (OSError, websockets.WebSocketException, TimeoutError) as error:
         heard.failures.append(type(error).__name__)
 

@@ -42,7 +42,7 @@ async def measure(server: Server, sessions: int, track: Any) -> dict[str, Any]:
         "voice_to_voice_p50_s": quantile(heard.voice_to_voice_s, 0.5),
         "voice_to_voice_p90_s": quantile(heard.voice_to_voice_s, 0.9),
         "cores_per_session": round(used_s * RATE / len(track) / sessions, 4),
-        "failures": len(heard.failures),
+        "failures": len(heard.failures) + len(heard.refused),
         "holds": _holds(heard, sessions),
     }
 
@@ -52,6 +52,7 @@ def _holds(heard: Heard, sessions: int) -> bool:
     took = quantile(heard.voice_to_voice_s, 0.9)
     return (
         not heard.failures
+        and not heard.refused
         and len(heard.voice_to_voice_s) >= sessions
         and lateness is not None
         and lateness <= LATENESS_S

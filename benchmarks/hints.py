@@ -1,7 +1,8 @@
 """Names to expect: errors on 50 rare names with and without hints, and what the hints cost others.
 
-The names are spoken by the student voice, each in a sentence; all 50 are hints. The others are
-recordings without any of the names. Prints one line of JSON:
+Names are spoken by the student voice, each in a sentence; all 50 of a list are hints. The margin of
+`agent/asr/biased.py` was chosen on one list; the other one judges it. The others are recordings
+without any of the names. Prints one line of JSON:
 
     python -m benchmarks.hints --every 3 [--model moonshine-base-en]
 """
@@ -10,7 +11,7 @@ import argparse
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jiwer
@@ -25,13 +26,22 @@ from agent.models.store import locate
 from benchmarks.corpus import Recording, load, normalise
 from benchmarks.machine import describe
 
-NAMES = (
+CHOSEN_ON = (
     "Siobhan Okonkwo Zanzibar Xarelto Adalimumab Pembrolizumab Zolpidem Rituximab Huawei Xiaomi "
     "Zapier Schwarzkopf Citroen Dvorak Reykjavik Timisoara Dubrovnik Ljubljana Mostar Saramago "
     "Curitiba Tenochtitlan Oaxaca Ouagadougou Antananarivo Nouakchott Bujumbura Lilongwe Gaborone "
     "Ndlovu Chimamanda Babatunde Nkrumah Kwabena Thabo Visakhapatnam Vijayawada Srinivasan "
     "Chandrasekhar Ramanujan Zhengzhou Yerevan Ashgabat Dushanbe Bishkek Levetiracetam "
     "Atorvastatin Klaipeda Machynlleth Tskhinvali"
+).split()
+
+JUDGED_ON = (
+    "Saoirse Adeyemi Oluwaseun Nnamdi Wanjiku Tshabalala Venkataraman Bhattacharya Mukhopadhyay "
+    "Kowalczyk Szymborska Papadopoulos Yilmaz Hakimi Gudmundsson Ingeborg Quetzalli Itzel Nakamura "
+    "Takahashi Semaglutide Apixaban Clopidogrel Metoprolol Escitalopram Infliximab Tocilizumab "
+    "Omeprazole Rivaroxaban Lamotrigine Hyundai Husqvarna Givenchy Balenciaga Peugeot Miele Stihl "
+    "Szeged Wroclaw Plovdiv Kutaisi Samarkand Tegucigalpa Cochabamba Mogadishu Kinshasa Llandudno "
+    "Aberystwyth Hyderabad Thessaloniki"
 ).split()
 
 SENTENCES = (
@@ -67,20 +77,25 @@ class Known:
         return self._transcript
 
 
-def both(model: Moonshine, clips: Sequence[Int16Array]) -> tuple[list[str], list[str]]:
-    """Text of each clip without and with hints."""
-    plain, told = [], []
-    for pcm in clips:
-        signal = to_float(pcm)
-        read = model.transcribe(signal)
-        plain.append(read.text)
-        told.append(BiasedMoonshine(Known(model, read), NAMES).transcribe(signal).text)
-    return plain, told
+def read(
+    model: Moonshine, clips: Sequence[Int16Array]
+) -> tuple[list[str], Callable[[list[str]], list[str]]]:
+    """Text of each clip, and a function that gives the texts with `names` as hints."""
+    signals = [to_float(pcm) for pcm in clips]
+    plain = [model.transcribe(signal) for signal in signals]
+
+    def with_hints(names: list[str]) -> list[str]:
+        return [
+            BiasedMoonshine(Known(model, transcript), names).transcribe(signal).text
+            for signal, transcript in zip(signals, plain, strict=True)
+        ]
+
+    return [transcript.text for transcript in plain], with_hints
 
 
-def missed(texts: Sequence[str]) -> list[str]:
+def missed(names: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Names that are not in their texts."""
-    return [name for name, text in zip(NAMES, texts, strict=True) if _key(name) not in _key(text)]
+    return [name for name, text in zip(names, texts, strict=True) if _key(name) not in _key(text)]
 
 
 def word_errors(texts: Sequence[str], recordings: Sequence[Recording]) -> float:
@@ -100,26 +115,29 @@ def main() -> None:
     given = parser.parse_args()
     model = Moonshine(locate(given.model))
     voice = Hibari()
-    clips = [
-        spoken(voice, SENTENCES[i % len(SENTENCES)].format(name)) for i, name in enumerate(NAMES)
-    ]
     source, recordings = load()
     short = [r for r in recordings[:: given.every] if len(r.pcm) <= MOST_S * SAMPLE_RATE]
-    plain, told = both(model, clips)
-    others_plain, others_told = both(model, [recording.pcm for recording in short])
-    without, still = missed(plain), missed(told)
+    others, others_told = read(model, [recording.pcm for recording in short])
+    lists = {}
+    for title, names in (("chosen_on", CHOSEN_ON), ("judged_on", JUDGED_ON)):
+        sentences = [SENTENCES[i % len(SENTENCES)].format(name) for i, name in enumerate(names)]
+        plain, told = read(model, [spoken(voice, sentence) for sentence in sentences])
+        without, still = missed(names, plain), missed(names, told(names))
+        lists[title] = {
+            "names": len(names),
+            "missed_without": len(without),
+            "missed_with": len(still),
+            "fewer_percent": round(100 * (1 - len(still) / max(1, len(without)))),
+            "still_missed": still,
+            "others_wer_percent": word_errors(others_told(names), short),
+        }
     record: dict[str, Any] = {
         "benchmark": "hints",
         "machine": describe(),
         "model": given.model,
-        "names": len(NAMES),
-        "missed_without": len(without),
-        "missed_with": len(still),
-        "fewer_percent": round(100 * (1 - len(still) / max(1, len(without)))),
-        "still_missed": still,
+        **lists,
         "others": {"source": source, "n": len(short)},
-        "others_wer_percent_without": word_errors(others_plain, short),
-        "others_wer_percent_with": word_errors(others_told, short),
+        "others_wer_percent_without": word_errors(others, short),
     }
     print(json.dumps(record))
 

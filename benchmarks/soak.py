@@ -77,6 +77,7 @@ async def soak(server: Server, minutes: float, callers: int) -> dict[str, Any]:
         "lateness_p99_s": quantile(heard.lateness_s, 0.99),
         "voice_to_voice_p90_s": quantile(heard.voice_to_voice_s, 0.9),
         "failures": sorted(set(heard.failures)),
+        "refused": len(heard.refused),
         "counted": {name: server.metric(name) for name in _COUNTED},
     }
 

@@ -14,7 +14,7 @@ WebSocket is accepted (see `refusals`).
 import hmac
 import ipaddress
 import math
-import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from agent.errors import RetryError, SettingsError
-from agent.server.pressure import Pressure
+from agent.server.pressure import Pressure, Worked
+from agent.server.processor_time import cores, worked
 from agent.server.rates import Rates
 from agent.server.tickets import Tickets
 from agent.settings import ServerSettings
@@ -31,8 +32,9 @@ from agent.settings import ServerSettings
 _SUBPROTOCOL = "openai-insecure-api-key."
 """Begins the subprotocol in which OpenAI's clients in a browser bring a key."""
 
-_RETRY_S = 10.0
-"""Told to whom no place is left: conversations last minutes."""
+_RETRY_S = (5.0, 15.0)
+"""Told to whom no place is left, drawn from between: conversations last minutes, and who was turned
+away together should not come back together."""
 
 _NETWORK_STARTS_PER_MINUTE = 60
 
@@ -55,7 +57,7 @@ class AtCapacityError(RefusedError):
     """All places are taken; the caller may try again shortly."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, 503, _RETRY_S)
+        super().__init__(message, 503, random.uniform(*_RETRY_S))
 
 
 class Place:
@@ -87,7 +89,7 @@ class Admission:
         settings: Keys, pages, caps.
         refused: Told the status of everyone who is turned away.
         now: Seconds, monotonic.
-        worked: Processor time of this process so far, in seconds.
+        work: Processor time so far.
     """
 
     def __init__(
@@ -95,11 +97,11 @@ class Admission:
         settings: ServerSettings,
         refused: Callable[[int], None] = lambda status: None,
         now: Callable[[], float] = time.monotonic,
-        worked: Callable[[], float] = time.process_time,
+        work: Callable[[], Worked] = worked,
     ) -> None:
         self._settings = settings
-        self._worked = worked
-        self._pressure = Pressure(_cores())
+        self._work = work
+        self._pressure = Pressure(cores())
         self._refused = refused
         self._now = now
         self._keys = [key.encode() for key in settings.secrets]
@@ -129,11 +131,20 @@ class Admission:
         limit = self._settings.max_sessions
         if isinstance(limit, int):
             return limit
-        return self._pressure.limit(self._held.total(), self._now(), self._worked())
+        self._look()
+        return self._pressure.limit(self._held.total(), self._now())
 
     def packet_left(self, late_s: float) -> None:
         """A packet of speech has left so many seconds late."""
-        self._pressure.packet(late_s, self._now(), self._worked())
+        if self._settings.max_sessions == "auto":
+            self._pressure.packet(late_s, self._now())
+            self._look()
+
+    def _look(self) -> None:
+        """Note now and then what was worked."""
+        now_s = self._now()
+        if self._pressure.wants_work(now_s):
+            self._pressure.work(self._work(), now_s)
 
     def close(self) -> None:
         """Let nobody in any more; who is in stays."""
@@ -272,12 +283,6 @@ def require_keys(settings: ServerSettings) -> None:
             "of 16 characters or more, such as the output of: "
             'python -c "import secrets; print(secrets.token_urlsafe(24))"'
         )
-
-
-def _cores() -> int:
-    """That this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def is_loopback(host: str) -> bool:

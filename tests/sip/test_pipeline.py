@@ -65,6 +65,16 @@ async def test_one_too_many_is_told_we_are_busy_and_may_come_back():
         await call(caller, uri)
 
 
+async def test_where_the_machine_decides_the_third_of_three_at_once_is_told_we_are_busy():
+    async with answered(server={"max_sessions": "auto"}) as (household, caller, uri):
+        calls = [await call(caller, uri) for _ in range(2)]
+        with pytest.raises(CallRefusedError, match="486"):
+            await call(caller, uri)
+        assert household.active == 2
+        for taken in calls:
+            await taken.call.hang_up()
+
+
 async def test_strangers_telephones_at_the_cap_hear_busy_and_the_first_call_goes_on(tmp_path):
     ear = Ear()
     held = scenario(invited(str(ear.port)), pause(9.0), bye(2))

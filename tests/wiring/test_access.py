@@ -132,6 +132,41 @@ async def test_told_to_stop_it_lets_who_talks_finish_takes_nobody_and_succeeds()
     assert live.wait() == 0
 
 
+async def test_where_the_machine_decides_two_are_let_in_at_once_and_go_on_though_more_knock():
+    live = instant(DUPLEX_SERVER__MAX_SESSIONS="auto", DUPLEX_AGENT__GREETING="")
+    try:
+        async with stream(live) as one, stream(live) as other:
+            for socket in (one, other):
+                assert json.loads(await socket.recv())["type"] == "ready"
+            # Sooner than it shows what these two cost.
+            for _ in range(3):
+                with pytest.raises(websockets.InvalidStatus) as refused:
+                    await stream(live).__aenter__()
+                assert refused.value.response.status_code == 503
+                assert 5 <= int(refused.value.response.headers["Retry-After"]) <= 15
+            for socket in (one, other):
+                await socket.send('{"type": "text", "text": "Hello?"}')
+                assert await answered(socket)
+        async with asyncio.timeout(30):
+            # Both places are free again as soon as both conversations have ended.
+            while await status_of(stream(live)) != "ready":  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.1)
+    finally:
+        live.stop()
+
+
+async def answered(socket):
+    """The speech of an answer, to its end."""
+    heard = b""
+    async with asyncio.timeout(30):
+        async for message in socket:
+            if isinstance(message, bytes):
+                heard += message
+            elif json.loads(message)["type"] == "turn":
+                return heard
+    return None
+
+
 async def _closed(reader):
     try:
         return await reader.read() == b""
