@@ -3,14 +3,12 @@
 import asyncio
 import functools
 import importlib.util
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import WebSocket
-from loguru import logger
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 
@@ -18,15 +16,15 @@ from agent.agent import Agent
 from agent.dump import dumping
 from agent.llm.prompt import system_prompt
 from agent.observe.metrics import Metrics
-from agent.processors.frames import ClientEventFrame
 from agent.server.admission import Admission, Place
 from agent.server.company import HoldMusic
 from agent.server.metering import Meter
 from agent.server.patience import Patience
 from agent.server.realtime_stages import Stages, configuration
+from agent.server.roster import Roster
 from agent.server.tracing import traces
 from agent.server.watch import CallWatch, meets
-from agent.session import QUEUES, Channel, Models, VoiceSession, close
+from agent.session import QUEUES, Channel, Models, VoiceSession
 from agent.settings import PhoneSettings, Settings
 from agent.transports.phone.call import Call, Consult
 from agent.transports.realtime.protocol import RealtimeProtocol
@@ -63,24 +61,27 @@ class Sessions:
         self.admission = Admission(
             settings.server, lambda status: self.metrics.refused.labels(str(status)).inc()
         )
-        self._running: dict[VoiceSession, asyncio.Task[None]] = {}
+        self._roster = Roster(self.metrics)
         self._streams: dict[str, tuple[VoiceSession, Rejoinable]] = {}
-        self._away: set[VoiceSession] = set()
-        self._returning: set[asyncio.Task[None]] = set()
         self._offers = self._webrtc() if self.has_webrtc else None
         self.metrics.gauges(
             active=lambda: self.active,
             limit=lambda: self.admission.limit,
             ready=lambda: self.is_ready,
             tasks=lambda: len(asyncio.all_tasks()),
-            depths={name: functools.partial(self._deepest, name) for name in QUEUES},
+            depths={name: functools.partial(self._roster.deepest, name) for name in QUEUES},
         )
         self.metrics.watch_cloud(models.cloud)
 
     @property
     def active(self) -> int:
         """Conversations now."""
-        return len(self._running)
+        return len(self._roster)
+
+    @property
+    def running(self) -> list[VoiceSession]:
+        """The conversations that go on, in the order in which they began."""
+        return self._roster.sessions
 
     @property
     def is_ready(self) -> bool:
@@ -100,7 +101,7 @@ class Sessions:
         """
         self.metrics.watch_cloud(models.cloud)
         self.models, self.is_offline = models, is_offline
-        return list(self._running.values())
+        return self._roster.tasks
 
     def follow(self) -> Settings:
         """Take, and return, the settings of the conversation that begins now."""
@@ -121,11 +122,11 @@ class Sessions:
             cancels_echo=all_events,
         )
         session = self._begin(transport, channel, place)
-        transport.socket.on_away = lambda: self._lost(session)
-        transport.socket.on_back = lambda: self._found(session)
+        transport.socket.on_away = lambda: self._roster.lost(session)
+        transport.socket.on_back = lambda: self._roster.found(session)
         self._streams[session.resume_key] = (session, transport)
         try:
-            await self._running[session]
+            await self._roster.task(session)
         finally:
             del self._streams[session.resume_key]
 
@@ -138,7 +139,7 @@ class Sessions:
         """Go on with a conversation over another accepted WebSocket, until it ends."""
         session, transport = self._streams[key]
         if transport.join(websocket):
-            await asyncio.wait({self._running[session]})
+            await asyncio.wait({self._roster.task(session)})
 
     async def run_rtvi(self, websocket: WebSocket, place: Place) -> None:
         """Hold a conversation with one of Pipecat's client SDKs over an accepted WebSocket."""
@@ -146,7 +147,7 @@ class Sessions:
         # Such clients are pages and apps, whose platform takes the echo out.
         channel = Channel("rtvi", RTVI_RATE, LEAD_S, fades=False)
         session = self._begin(transport, channel, place)
-        await self._running[session]
+        await self._roster.task(session)
 
     async def run_realtime(
         self, websocket: WebSocket, place: Place, *, is_beta: bool, greets: bool
@@ -168,7 +169,7 @@ class Sessions:
             # What a client of this protocol does not ask for would be an answer out of turn.
             greets=greets or agent.flow is not None,
         )
-        await self._running[session]
+        await self._roster.task(session)
 
     async def run_call(
         self,
@@ -213,7 +214,7 @@ class Sessions:
         call.bind(finish=session.end, on_key=watch.key, company=music, consult=consult)
         watching = asyncio.create_task(watch.run(), name=f"watch-{session.id}")
         try:
-            await self._running[session]
+            await self._roster.task(session)
         finally:
             call.ended()
             await watching
@@ -233,11 +234,11 @@ class Sessions:
 
         def on_connection(transport: Any) -> None:
             session = self._begin(transport, channel, place)
-            transport.on_away = lambda: self._lost(session)
-            transport.on_back = lambda: self._found(session)
+            transport.on_away = lambda: self._roster.lost(session)
+            transport.on_back = lambda: self._roster.found(session)
             # A browser that finds no direct path any more goes on over a WebSocket.
             self._streams[session.resume_key] = (session, transport)
-            self._running[session].add_done_callback(
+            self._roster.task(session).add_done_callback(
                 lambda _: self._streams.pop(session.resume_key)
             )
 
@@ -269,12 +270,7 @@ class Sessions:
     async def drain(self) -> None:
         """Take no one new; let those who talk finish what is being said."""
         self.admission.close()
-        for session in self._away:
-            await session.cancel()
-        running = list(self._running.items())
-        await asyncio.gather(
-            *(close(session, task, self.settings.server.drain_s) for session, task in running)
-        )
+        await self._roster.drain(self.settings.server.drain_s)
         if self._offers:
             await self._offers.close()
         if self._traces:
@@ -327,82 +323,20 @@ class Sessions:
         trace = self._traces and self._traces.conversation(
             session.recorder, session=session.id, channel=channel.name
         )
-        self.metrics.sessions.labels(channel.name).inc()
-        self._follow(session, transport, greets=greets)
-        task = asyncio.create_task(session.run(), name=f"session-{session.id}")
-        self._running[session] = task
-        patience = None
+        after: list[Callable[[], object]] = []
+        if dump:
+            after.append(dump.close)
+        if trace:
+            after.append(trace.end)
         if call is None:
             watch = Patience(session, self.settings.server)
             session.watchers.append(watch.see)
             patience = asyncio.create_task(watch.run(), name=f"patience-{session.id}")
-        began_s = time.monotonic()
-
-        def over(done: "asyncio.Task[None]") -> None:
-            if patience:
-                patience.cancel()
-            self.metrics.session_s.labels(channel.name).observe(time.monotonic() - began_s)
-            self._forget(session, place, done)
-            if dump:
-                dump.close()
-            if trace:
-                trace.end()
-
-        task.add_done_callback(over)
+            after.append(patience.cancel)
+        self._roster.begin(
+            session, transport, place, channel=channel.name, greets=greets, after=after
+        )
         return session
-
-    def _follow(self, session: VoiceSession, transport: BaseTransport, *, greets: bool) -> None:
-        is_known = False
-
-        async def on_client_connected(*_: object) -> None:
-            nonlocal is_known
-            if is_known:
-                self._found(session)
-                return
-            is_known = True
-            await session.worker.queue_frame(ClientEventFrame(event=session.ready_event()))
-            if greets:
-                await session.greet()
-
-        async def on_client_disconnected(*_: object) -> None:
-            await session.cancel()
-
-        async def on_client_away(*_: object) -> None:
-            self._lost(session)
-
-        handlers: dict[str, Callable[..., Awaitable[None]]] = {
-            "on_client_away": on_client_away,
-            "on_client_connected": on_client_connected,
-            "on_client_disconnected": on_client_disconnected,
-        }
-        for name, handler in handlers.items():
-            transport.add_event_handler(name, handler)
-
-    def _lost(self, session: VoiceSession) -> None:
-        """The client is gone, and may come back."""
-        self._away.add(session)
-        logger.info("session {} waits for its client", session.id)
-        session.hold()
-
-    def _found(self, session: VoiceSession) -> None:
-        """The client has come back."""
-        self._away.discard(session)
-        self.metrics.reconnects.inc()
-        logger.info("session {} goes on", session.id)
-        returning = asyncio.create_task(session.go_on(), name=f"back-{session.id}")
-        self._returning.add(returning)
-        returning.add_done_callback(self._returning.discard)
-
-    def _deepest(self, queue: str) -> float:
-        return max((session.depth(queue) for session in self._running), default=0.0)
-
-    def _forget(self, session: VoiceSession, place: Place, task: "asyncio.Task[None]") -> None:
-        del self._running[session]
-        self._away.discard(session)
-        place.release()
-        if not task.cancelled() and (error := task.exception()):
-            self.metrics.failed.inc()
-            logger.opt(exception=error).error("session {} failed", session.id)
 
 
 def _with_call(prompt: str, call: Call | None) -> str:

@@ -81,7 +81,7 @@ async def test_audiosocket_hears_the_greeting_and_the_farewell(kind):
         listening = asyncio.create_task(asterisk.listen())
         await until(lambda: loud_s(asterisk.audio(kind), rate) >= GREETING_S - 0.05)
         assert {len(m.payload) for m in asterisk.messages if m.kind == kind} == {rate // 25}
-        await next(iter(household._running)).end()
+        await household.running[0].end()
         await asyncio.wait_for(listening, _LIMIT_S)
         assert asterisk.messages[-1].kind == Kind.HANGUP
 
@@ -209,7 +209,7 @@ async def test_chan_websocket_hears_the_greeting_and_the_farewell(is_json):
             await channel.tell("STATUS", queue_length="0")
             await socket.send("nonsense \x00 {")
             await until(lambda: loud_s(channel.pcm, 8000) >= GREETING_S - 0.05)
-            await next(iter(household._running)).end()
+            await household.running[0].end()
             await asyncio.wait_for(listening, _LIMIT_S)
         assert "MARK_MEDIA" in channel.commands and channel.commands[-1] == "HANGUP"
 

@@ -133,7 +133,7 @@ class RealtimeCall:
             )
         )
         await self.until("session.created")
-        (self.session,) = sessions._running
+        (self.session,) = sessions.running
         try:
             async with asyncio.timeout(120):
                 await client(self)

@@ -55,7 +55,7 @@ async def test_four_callers_hear_and_read_only_their_own():
         async with telephone(household) as server, exchange() as caller:
             uri = f"sip:duplex@127.0.0.1:{server.address[1]}"
             taken = [Taken(await within(caller.agent.invite(uri))) for _ in WORDS]
-            running = list(household._running)
+            running = household.running
             await asyncio.gather(
                 *(one.hum(1.2, hertz) for one, hertz in zip(taken, HERTZ, strict=True))
             )

@@ -123,7 +123,7 @@ async def test_the_farewell_is_heard_to_its_end():
         for _ in range(3):
             taken = await call(caller, uri)
             await until_heard(taken, 0.1)
-            await next(iter(household._running)).end()
+            await household.running[0].end()
             await within(taken.over.wait())
             assert heard_s(taken) == pytest.approx(len(GREETING.split()) * WORD_S, abs=0.05)
 

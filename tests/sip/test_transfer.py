@@ -24,7 +24,7 @@ def tones(pcm, *hertz):
 
 async def first_call(household):
     """The `Call` of the only conversation."""
-    (session,) = household._running
+    (session,) = household.running
     return session._dialogue.conversation.call
 
 

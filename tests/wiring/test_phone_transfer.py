@@ -217,7 +217,7 @@ async def calling(twilio: Twilio):
         url = re.search(r'url="([^"]+)"', document)[1]
         talking = asyncio.create_task(leg.talk(url))
         await leg.until_heard(2 * WORD_S - 0.1)
-        (session,) = house._running
+        (session,) = house.running
         yield house, session._dialogue.conversation.call, leg
         await leg.end()
         await talking
@@ -312,7 +312,7 @@ async def test_plivo_asks_where_a_transferred_call_goes():
             url = re.search(r">(ws://[^<]+)</Stream>", document)[1]
             talking = asyncio.create_task(leg.talk(url))
             await leg.until_heard(2 * WORD_S - 0.1)
-            (session,) = house._running
+            (session,) = house.running
             call = session._dialogue.conversation.call
             await call.transfer(COLLEAGUE)
             (asked,) = plivo.asked

@@ -81,7 +81,7 @@ async def _held(heard, keys, direction, lines, acts, agent, phone):
     transport.add_event_handler("on_client_connected", on_connected)
     task = asyncio.create_task(sessions.run_call(transport, transport.call))
     await connected.wait()
-    (session,) = sessions._running
+    (session,) = sessions.running
     began = loop.time()
     pending, doing = list(keys), list(acts)
     number = 0
