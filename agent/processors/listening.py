@@ -107,7 +107,7 @@ class Listening(FrameProcessor):
             self._clock = chunk.end_sample
             self._recorder.heard_audio(chunk.end_sample)
             far = self._far_end.read(chunk.start_sample, HOP)
-            echo = self._echo.push(chunk.end_sample, hop, far)
+            echo = self._echo.push(chunk.end_sample, hop, far, probability)
             heard = self._heard(probability, echo)
             await self.push_frame(
                 HopFrame(

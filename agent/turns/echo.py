@@ -50,6 +50,19 @@ _JUDGED_FRAMES = 125
 somebody who speaks over the agent. At the beginning of an answer they would be most of what is
 remembered, and nobody can be louder than himself."""
 
+_SPEECHLESS = 0.2
+"""Posterior below which a hop holds nobody's voice, so that its level is the room's."""
+
+_ROOM_FRAMES = 500
+"""Frames without a voice whose level is remembered: 4 s."""
+
+_LEAST_ROOM_FRAMES = 62
+"""Of them, before the room's level is believed: 0.5 s."""
+
+_ABOVE_ROOM_DB = 3.0
+"""How far out of the room's noise a frame must stand while the agent speaks to be its echo. The
+level of steady noise spreads by less from frame to frame, past its own ninth decile."""
+
 
 def level_dbfs(pcm: Int16Array) -> float:
     """Root mean square of `pcm` (shape (n,), int16) in dB below a full-scale square wave."""
@@ -79,7 +92,8 @@ class EchoHop:
 class EchoLevel:
     """Follows the echo's return level and delay. Pure.
 
-    Needs no canceller, and works as well behind one: then it measures what is left.
+    Needs no canceller, and works as well behind one: then it measures what is left. An echo comes
+    and goes with what is played: what is as loud while nobody speaks is the room, and no echo.
     """
 
     def __init__(self, unknown_return_db: float = 0.0) -> None:
@@ -97,6 +111,10 @@ class EchoLevel:
         self._far_sum, self._far_squares, self._cross = np.zeros((3, lags + 1))
         self._lag: int | None = 0
         """At which both go together best; None where it must be looked for again."""
+        self._room: deque[float] = deque(maxlen=_ROOM_FRAMES)
+        """Levels of the near end while neither end speaks."""
+        self._room_level: float | None = None
+        """What nearly all of them stay below; None where it must be looked for again."""
         self._latest: deque[float] = deque()
         self._returns: Float64Array = np.zeros(_MEMORY_FRAMES)
         self._returned = 0
@@ -119,13 +137,16 @@ class EchoLevel:
             self._loud = _quantile(self._returns[: self._returned], _LOUD_RETURNS)
         return self._loud
 
-    def push(self, at_sample: int, near: Int16Array, far: Int16Array) -> EchoHop:
+    def push(
+        self, at_sample: int, near: Int16Array, far: Int16Array, probability: float = 1.0
+    ) -> EchoHop:
         """Take one hop of both ends.
 
         Args:
             at_sample: Just after the hop, on the media clock.
             near: From the microphone, shape (512,), int16, 16 kHz.
             far: Played meanwhile, same shape.
+            probability: That the near end holds speech.
         """
         lag = self._best_lag()
         expected = SILENT_DBFS
@@ -135,10 +156,14 @@ class EchoLevel:
             self._far[:-1] = self._far[1:]
             self._far[-1] = held
             self._correlate(near_db)
+            if probability < _SPEECHLESS and self._far.max() <= _ACTIVE_DBFS:
+                self._room.append(near_db)
+                self._room_level = None
             delayed = float(self._far[-1 - lag])
             expected = max(expected, delayed)
             if delayed > _ACTIVE_DBFS:
-                self._latest.append(near_db - delayed)
+                is_room = near_db <= self._room_dbfs + _ABOVE_ROOM_DB
+                self._latest.append(SILENT_DBFS if is_room else near_db - delayed)
                 if len(self._latest) > _JUDGED_FRAMES:
                     self._remember(self._latest.popleft())
         return_db = self.return_db
@@ -151,6 +176,14 @@ class EchoLevel:
             return_db=return_db,
             delay_s=seconds(lag * _FRAME),
         )
+
+    @property
+    def _room_dbfs(self) -> float:
+        if len(self._room) < _LEAST_ROOM_FRAMES:
+            return SILENT_DBFS
+        if self._room_level is None:
+            self._room_level = _quantile(np.array(self._room), _LOUD_RETURNS)
+        return self._room_level
 
     def _remember(self, return_db: float) -> None:
         self._returns[self._returned % _MEMORY_FRAMES] = return_db

@@ -28,9 +28,9 @@ def delayed(pcm, delay_s, gain_db):
     return (echo + noise).astype(np.int16)
 
 
-def follow(level, near, far):
+def follow(level, near, far, probability=1.0):
     return [
-        level.push(at + HOP, near[at : at + HOP], far[at : at + HOP])
+        level.push(at + HOP, near[at : at + HOP], far[at : at + HOP], probability)
         for at in range(0, len(far) - HOP + 1, HOP)
     ]
 
@@ -61,6 +61,37 @@ def test_who_speaks_over_the_beginning_of_an_answer_is_not_taken_for_its_echo():
     near[-RATE:] = speechlike(1.0, 2)
     talk = follow(EchoLevel(), near, far)[-31:]
     assert sum(hop.near_dbfs > hop.echo_dbfs + 6 for hop in talk) >= 20
+
+
+def in_a_loud_room(near, far):
+    """Before the agent speaks the room is heard for 2 s."""
+    room = np.random.default_rng(4).normal(0, 600, len(near) + 2 * RATE)
+    near = np.concatenate([np.zeros(2 * RATE), near]) + room
+    far = np.concatenate([np.zeros(2 * RATE, np.int16), far])
+    return np.clip(near, -32768, 32767).astype(np.int16), far
+
+
+def test_a_loud_room_is_no_echo():
+    far = speechlike(6.0, 1)
+    near, played = in_a_loud_room(np.zeros(len(far)), far)
+    hops = follow(EchoLevel(), near, played, probability=0.02)[-31:]
+    assert all(hop.near_dbfs > hop.echo_dbfs + 12 for hop in hops)
+
+
+@pytest.mark.parametrize("gain_db", [-12.0, 0.0])
+def test_an_echo_louder_than_the_room_is_found_in_it(gain_db):
+    far = speechlike(6.0, 1)
+    near, played = in_a_loud_room(delayed(far, 0.08, gain_db), far)
+    last = follow(EchoLevel(), near, played, probability=0.02)[-1]
+    assert last.return_db == pytest.approx(gain_db, abs=4.0)
+
+
+def test_who_speaks_while_the_agent_does_not_is_not_the_room():
+    far = speechlike(6.0, 1)
+    quiet = np.zeros(2 * RATE, np.int16)
+    near = np.concatenate([speechlike(2.0, 2), delayed(far, 0.08, -12.0)])
+    last = follow(EchoLevel(), near, np.concatenate([quiet, far]), probability=0.9)[-1]
+    assert last.return_db == pytest.approx(-12.0, abs=4.0)
 
 
 def test_a_silent_agent_leaves_no_echo():
