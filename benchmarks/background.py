@@ -45,9 +45,9 @@ from agent.turns.prosody import ProsodySchedule
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
 from agent.turns.sounds import distance, tokens
 from agent.vad.silero import HOP
-from benchmarks.background_calls import WAITS_S, Call, attributed, call, calls, takes
+from benchmarks.background_calls import WAITS_S, Call, call, calls, takes
 from benchmarks.fit_turns import is_taught
-from benchmarks.ladder import Ears, Ladder, Sound
+from benchmarks.ladder import Ears, Ladder, Sound, attributed
 from benchmarks.machine import describe
 from benchmarks.turns_data import seeded
 from benchmarks.turns_systems import SCORING_S
@@ -181,7 +181,7 @@ def main(
         for name, line in calls(take, others):
             if only not in name:
                 continue
-            whole = ears.listen(np.concatenate([line.earlier, line.pcm]))
+            whole = ears.detect(np.concatenate([line.earlier, line.pcm]))
             plain, level = (_since(heard, line) for heard in (whole, attributed(whole)))
             mine = Line(ears, smart_turn).hold(line, level)
             is_same = all(hop.behind is None for hop in level.hops)

@@ -4,7 +4,7 @@ All voices are recordings of real people; who talks behind whom follows from the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import soundfile
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted, SpeechStopped
-from agent.vad.foreground import Foreground
 from agent.vad.silero import HOP
 from benchmarks.ladder import Ears, Sound
 from benchmarks.turns_data import LONGEST_S, seeded
@@ -70,7 +69,7 @@ def takes(data: Path, ears: Ears, names: Sequence[str]) -> Iterator[Take]:
     for name in names:
         pcm, _ = soundfile.read(data / "commands" / f"{name}.flac", dtype="int16")
         pcm = pcm[: samples(LONGEST_S)]
-        spans = _spans(ears.listen(pcm))
+        spans = _spans(ears.detect(pcm))
         if not spans:
             continue
         start, end = spans[0][0], spans[-1][1]
@@ -181,20 +180,3 @@ def calls(take: Take, others: Sequence[Take]) -> Iterator[tuple[str, Call]]:
     burst = np.exp(-np.arange(samples(0.3)) / samples(0.08)) * chance.normal(0, 1, samples(0.3))
     slam[samples(0.5) :][: len(burst)] = 16_000 * burst / np.abs(burst).max()
     yield "a door slams before", call(take, slam, np.full(count, 10 ** (-10 / 20)))
-
-
-def attributed(sound: Sound) -> Sound:
-    """The same sound as the session hears it: people behind the caller do not count."""
-    foreground, hops = Foreground(), []
-    for hop in sound.hops:
-        told = foreground.push(hop.probability, hop.level_dbfs, hop.echo_dbfs)
-        hops.append(
-            replace(
-                hop,
-                probability=told.probability,
-                behind=told.behind,
-                caller_dbfs=told.caller_dbfs,
-                behind_dbfs=told.behind_dbfs,
-            )
-        )
-    return Sound(sound.pcm, tuple(hops))

@@ -26,9 +26,9 @@ import numpy as np
 import soundfile
 
 from agent.audio.chunk import SAMPLE_RATE, seconds
-from agent.turns.events import AgentFloor, Decision, DecisionKind
+from agent.turns.events import Decision, DecisionKind
 from agent.turns.overlap_settings import OverlapSettings
-from benchmarks.ladder import Ears, decisions
+from benchmarks.ladder import Ears, decisions, speaking
 from benchmarks.machine import describe
 from benchmarks.self_echo import Call, Cast, Scene, Tally
 
@@ -67,7 +67,6 @@ def recordings(folder: Path, ears: Ears) -> dict[str, Any]:
     """Far-end clips taken for the user, double-talk clips missed."""
     taken = {"farend_singletalk": [0, 0], "doubletalk": [0, 0]}
     random = np.random.default_rng(0)
-    speaking = AgentFloor(0, is_speaking=True)
     for path in sorted((folder / "echo").glob("*.flac")):
         kind = next(kind for kind in taken if kind in path.stem)
         pcm, _ = soundfile.read(path, dtype="int16")

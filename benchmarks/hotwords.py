@@ -31,9 +31,10 @@ from agent.models.store import locate
 from agent.turns.hotwords import PHRASES, Hotword, Hotwords, HotwordSettings
 from benchmarks.corpus import CorpusUnavailableError, telephone_prompts
 from benchmarks.machine import describe
-from benchmarks.overlap_clips import VOICES, spoken
+from benchmarks.overlap_clips import VOICES
 from benchmarks.turns_cache import PRE_ROLL, Ears, load
 from benchmarks.turns_systems import timed
+from benchmarks.voices import spoken
 
 PAUSE = samples(0.8)
 LONGEST = samples(12.0)
@@ -133,7 +134,7 @@ def recall(hotwords: Hotwords) -> dict[str, Any]:
     silence = np.zeros(samples(0.4), np.int16)
     for voice in VOICES[:2]:
         for phrase in phrases:
-            pcm = np.concatenate([silence, spoken(voice, phrase.capitalize() + "."), silence])
+            pcm = np.concatenate([silence, spoken(voice, phrase.capitalize() + ".").pcm, silence])
             words = moonshine.transcribe(to_float(pcm)).words
             count += 1
             if found(hotwords, words, agent_speaking=False) is None:

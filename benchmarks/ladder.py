@@ -8,8 +8,8 @@ import hashlib
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from agent.turns.floor import Floor
 from agent.turns.policy import FusedPolicy
 from agent.turns.policy_settings import PolicySettings
 from agent.vad.endpointer import Endpointer, EndpointerSettings, SpeechStarted
+from agent.vad.foreground import Foreground
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
 
 RECOGNITION_S = 0.08
@@ -59,7 +60,16 @@ class Ears:
         self.partials = partials or StreamingSettings()
 
     def listen(self, pcm: Int16Array, far: Int16Array | None = None) -> Sound:
-        """Hear a whole recording.
+        """Hear a whole recording as a session does: people behind the caller do not count.
+
+        Args:
+            pcm: Mono, shape (n,), int16, 16 kHz.
+            far: What our loudspeaker plays meanwhile, same shape; None where none of it comes back.
+        """
+        return attributed(self.detect(pcm, far))
+
+    def detect(self, pcm: Int16Array, far: Int16Array | None = None) -> Sound:
+        """Find speech in a whole recording, anybody's.
 
         Args:
             pcm: Mono, shape (n,), int16, 16 kHz.
@@ -71,10 +81,10 @@ class Ears:
         for start in range(0, len(pcm) - HOP + 1, HOP):
             at = start + HOP
             hop = pcm[start:at]
-            expected = SILENT_DBFS
+            expected, probability = SILENT_DBFS, posterior.push(hop)
             if far is not None:
-                expected = echo.push(at, hop, far[start:at]).echo_dbfs
-            hops.append(SpeechProbability(at, posterior.push(hop), level_dbfs(hop), expected))
+                expected = echo.push(at, hop, far[start:at], probability).echo_dbfs
+            hops.append(SpeechProbability(at, probability, level_dbfs(hop), expected))
         return Sound(pcm, tuple(hops))
 
     def first_speech(self, pcm: Int16Array) -> int | None:
@@ -86,6 +96,24 @@ class Ears:
             if isinstance(started, SpeechStarted):
                 return started.start_sample
         return None
+
+
+def attributed(sound: Sound) -> Sound:
+    """The same sound, of which only the caller's speech counts."""
+    foreground = Foreground()
+    return Sound(sound.pcm, tuple(caller_only(foreground, hop) for hop in sound.hops))
+
+
+def caller_only(foreground: Foreground, hop: SpeechProbability) -> SpeechProbability:
+    """One hop, told whose speech it is."""
+    told = foreground.push(hop.probability, hop.level_dbfs, hop.echo_dbfs)
+    return replace(
+        hop,
+        probability=told.probability,
+        behind=told.behind,
+        caller_dbfs=told.caller_dbfs,
+        behind_dbfs=told.behind_dbfs,
+    )
 
 
 class Ladder:
@@ -128,14 +156,32 @@ class Ladder:
 
 def decisions(
     sound: Sound,
-    agent: AgentFloor,
+    agent: Callable[[int], AgentFloor],
     ears: Ears,
     settings: PolicySettings | None = None,
 ) -> Iterator[Decision]:
-    """Everything that is decided on a recording while the agent does the same throughout."""
+    """Everything that is decided on a recording.
+
+    Args:
+        sound: It.
+        agent: How far the agent has come by a sample, asked in order.
+        ears: Of the call.
+        settings: Of the policy.
+    """
     ladder = Ladder(ears, settings)
     for hop in sound.hops:
-        yield from ladder.push(sound.pcm[hop.at_sample - HOP : hop.at_sample], hop, agent)
+        at = hop.at_sample
+        yield from ladder.push(sound.pcm[at - HOP : at], hop, agent(at))
+
+
+def speaking(at: int) -> AgentFloor:
+    """The agent speaks throughout, and nobody knows what."""
+    return AgentFloor(at, is_speaking=True)
+
+
+def silent(at: int) -> AgentFloor:
+    """The agent says nothing."""
+    return AgentFloor(at, is_speaking=False)
 
 
 class _Hearing:

@@ -27,9 +27,8 @@ import numpy.typing as npt
 import platformdirs
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
-from agent.turns.events import AgentFloor, DecisionKind
-from benchmarks.background_calls import attributed
-from benchmarks.ladder import Ears, decisions
+from agent.turns.events import DecisionKind
+from benchmarks.ladder import Ears, decisions, silent
 from benchmarks.machine import describe
 
 MINUTE = samples(60.0)
@@ -239,11 +238,10 @@ def main(minutes: int, *, verbose: bool) -> dict[str, Any]:
     ears = Ears()
     heard: Counter[str] = Counter()
     turns: Counter[str] = Counter()
-    silent = AgentFloor(0, is_speaking=False)
     drafts = dropped = 0
     for kind, pcm in sounds(minutes):
         heard[kind] += 1
-        for decision in decisions(attributed(ears.listen(pcm)), silent, ears):
+        for decision in decisions(ears.listen(pcm), silent, ears):
             turns[kind] += decision.kind is DecisionKind.COMMIT
             drafts += decision.kind is DecisionKind.SPECULATE
             dropped += decision.kind is DecisionKind.HOLD

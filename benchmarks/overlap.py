@@ -26,7 +26,7 @@ import numpy as np
 
 from agent.asr.streaming import StreamingSettings
 from agent.audio.chunk import seconds
-from agent.turns.events import AgentFloor, Decision, DecisionKind
+from agent.turns.events import Decision, DecisionKind
 from agent.turns.overlap_settings import OverlapSettings
 from agent.turns.policy_settings import PolicySettings
 from benchmarks.ladder import RECOGNITION_S, Ears, Sound, decisions
@@ -55,10 +55,8 @@ class Outcome:
 
 def outcome(clip: Clip, sound: Sound, ears: Ears, settings: OverlapSettings) -> Outcome:
     """Run a clip up to the agent's being cut."""
-    said, unsaid = clip.said
     made: list[Decision] = []
-    speaking = AgentFloor(0, is_speaking=True, said=said, unsaid=unsaid)
-    for decision in decisions(sound, speaking, ears, PolicySettings(overlap=settings)):
+    for decision in decisions(sound, clip.floors(), ears, PolicySettings(overlap=settings)):
         made.append(decision)
         if decision.kind is DecisionKind.BARGE_IN:
             break

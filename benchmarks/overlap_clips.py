@@ -15,7 +15,7 @@ Four sets that share no speaker's recording, no voice and, for the last two, no 
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,10 +26,10 @@ import soundfile
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 from agent.audio.resample import resample
-from agent.tts.kokoro import KokoroVoice
-from agent.tts.speech import Voice
-from agent.tts.student import StudentVoice
+from agent.playout.ledger import Ledger
+from agent.turns.events import AgentFloor
 from benchmarks.ladder import Ears
+from benchmarks.voices import Spoken, spoken
 
 LEAD_S, CLIP_S = 0.6, 2.6
 """Room tone before the user's speech, and the whole of a clip."""
@@ -113,16 +113,36 @@ class Clip:
         kind: interruption, backchannel, noise or echo.
         onset: Of the user's sound; 0 where there is none.
         pcm: Mono, shape (n,), int16, 16 kHz.
-        said: What the agent has said by the middle of the clip, and what it goes on to say.
-        far: What our loudspeaker plays meanwhile, same shape; None where it is not heard at all.
+        answer: What the agent is saying.
+        begin: The sample of the answer that sounds with the clip's first.
+        is_heard: Whether the answer comes back into the microphone.
     """
 
     name: str
     kind: str
     onset: int
     pcm: Int16Array
-    said: tuple[str, str]
-    far: Int16Array | None = None
+    answer: Spoken
+    begin: int
+    is_heard: bool = False
+
+    @property
+    def far(self) -> Int16Array | None:
+        """What our loudspeaker plays meanwhile, as long as `pcm`; None where it is not heard."""
+        return self.answer.pcm[self.begin :][: len(self.pcm)] if self.is_heard else None
+
+    def floors(self) -> Callable[[int], AgentFloor]:
+        """How far the agent has come by each sample of the clip, asked in order."""
+        ledger = Ledger(SAMPLE_RATE)
+        ledger.add(self.answer.words, 0)
+
+        def floor(at: int) -> AgentFloor:
+            ledger.heard_until(self.begin + at)
+            return AgentFloor(
+                at, is_speaking=True, said=ledger.heard_text, unsaid=ledger.unheard_text
+            )
+
+        return floor
 
 
 def clips_of(folder: Path, name: str, orders: int, ears: Ears) -> list[Clip]:
@@ -142,15 +162,20 @@ def _quarter(name: str) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % 4
 
 
-def _talk(chosen: Set) -> tuple[str, str]:
-    words = chosen.answer.split()
-    return " ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])
+def _answer(chosen: Set) -> Spoken:
+    return spoken("student", chosen.answer + ".")
+
+
+def _middle(answer: Spoken) -> int:
+    """Where a clip begins in the answer, so that the middle of both sounds at once."""
+    return (len(answer.pcm) - samples(CLIP_S)) // 2
 
 
 def _interruptions(folder: Path, chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
     """Spoken orders from their first word on, in pink noise at one of three levels."""
     paths = sorted((folder / chosen.folder).glob("*.flac"))
     mine = [path for path in paths if _quarter(path.stem) in chosen.orders]
+    answer = _answer(chosen)
     for number, path in enumerate(mine[:count]):
         pcm, _ = soundfile.read(path, dtype="int16")
         onset = ears.first_speech(pcm)
@@ -161,31 +186,33 @@ def _interruptions(folder: Path, chosen: Set, count: int, ears: Ears) -> Iterato
         snr = SNRS_DB[number % len(SNRS_DB)]
         yield Clip(
             f"{path.stem}/{snr:g} dB", "interruption", onset - start,
-            _noisy(speech, snr, path.stem), _talk(chosen),
+            _noisy(speech, snr, path.stem), answer, _middle(answer),
         )  # fmt: skip
 
 
 def _backchannels(chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
     """Short words of listeners in several voices."""
     every = list(product(chosen.voices, chosen.nods, SPEEDS))
+    answer = _answer(chosen)
     for number in np.linspace(0, len(every) - 1, min(count, len(every))).astype(int):
         name, text, speed = every[number]
-        word = spoken(name, text)
         # Faster and higher, slower and lower: another speaker, near enough.
-        word = resample(word, round(SAMPLE_RATE * speed), SAMPLE_RATE)
+        word = resample(spoken(name, text).pcm, round(SAMPLE_RATE * speed), SAMPLE_RATE)
         snr = SNRS_DB[number % len(SNRS_DB)]
         pcm = np.zeros(samples(CLIP_S), np.int16)
         at = samples(LEAD_S)
         pcm[at : at + len(word)] = word[: len(pcm) - at]
         label = f"{name}/{text}/{speed}/{snr:g} dB"
         onset = ears.first_speech(pcm)
-        yield Clip(label, "backchannel", onset or at, _noisy(pcm, snr, label), _talk(chosen))
+        heard = _noisy(pcm, snr, label)
+        yield Clip(label, "backchannel", onset or at, heard, answer, _middle(answer))
 
 
 def _noises(chosen: Set, count: int) -> Iterator[Clip]:
     """Coughs, keys, knocks and desktop sounds."""
     made = list(_made_noises(count - count // 4, chosen.seed))
     quarter = list(SETS.values()).index(chosen)
+    answer = _answer(chosen)
     desktop = [item for item in _desktop_sounds() if _quarter(item[0]) == quarter]
     for number, (name, sound) in enumerate((*made, *desktop[: count // 4])):
         pcm = np.zeros(samples(CLIP_S), np.int16)
@@ -193,21 +220,22 @@ def _noises(chosen: Set, count: int) -> Iterator[Clip]:
         part = sound[: len(pcm) - at]
         pcm[at : at + len(part)] = part
         snr = SNRS_DB[number % len(SNRS_DB)]
-        yield Clip(f"{name}/{snr:g} dB", "noise", at, _noisy(pcm, snr, name), _talk(chosen))
+        heard = _noisy(pcm, snr, name)
+        yield Clip(f"{name}/{snr:g} dB", "noise", at, heard, answer, _middle(answer))
 
 
 def _echoes(chosen: Set, count: int, ears: Ears) -> Iterator[Clip]:
     """The agent's own words, faint, as a poor canceller leaves them."""
-    words = spoken("student", chosen.answer + ".")
+    answer = _answer(chosen)
     for number in range(count):
         level_db = (-30.0, -20.0, -10.0)[number % 3]
-        begin = (number * samples(0.37)) % max(1, len(words) - samples(CLIP_S))
-        far = words[begin : begin + samples(CLIP_S)]
+        begin = (number * samples(0.37)) % max(1, len(answer.pcm) - samples(CLIP_S))
+        far = answer.pcm[begin : begin + samples(CLIP_S)]
         faint = (far * 10 ** (level_db / 20)).astype(np.int16)
         heard = _noisy(faint, 20.0, str(number))
         onset = ears.first_speech(heard) or 0
         name = f"echo/{number}/{level_db:g} dB"
-        yield Clip(name, "echo", onset, heard, _talk(chosen), far)
+        yield Clip(name, "echo", onset, heard, answer, begin, is_heard=True)
 
 
 def _noisy(pcm: Int16Array, snr_db: float, name: str) -> Int16Array:
@@ -226,26 +254,6 @@ def _noisy(pcm: Int16Array, snr_db: float, name: str) -> Int16Array:
     noise *= np.sqrt(power / max(float(np.mean(noise**2)), 1e-12))
     mixed: Int16Array = np.clip(np.rint(pcm + noise), -32768, 32767).astype(np.int16)
     return mixed
-
-
-def spoken(voice: str, text: str) -> Int16Array:
-    """What a voice says, from a cache: synthesis is the slowest part of making the clips."""
-    folder = platformdirs.user_cache_path("duplex-benchmarks") / "overlap"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (hashlib.sha256(f"{voice}/{text}".encode()).hexdigest()[:24] + ".npy")
-    if not path.is_file():
-        if voice not in _voices:
-            _voices[voice] = StudentVoice() if voice == "student" else KokoroVoice(voice=voice)
-        speaker = _voices[voice]
-        parts = list(speaker.speak(text))
-        pcm = np.concatenate([part.pcm for part in parts])
-        np.save(path, resample(pcm, parts[0].sample_rate, SAMPLE_RATE))
-    saved: Int16Array = np.load(path)
-    loud = np.flatnonzero(np.abs(saved) > 300)
-    return saved[loud[0] : loud[-1] + 1] if len(loud) else saved
-
-
-_voices: dict[str, Voice] = {}
 
 
 def _made_noises(count: int, seed: int) -> Iterator[tuple[str, Int16Array]]:

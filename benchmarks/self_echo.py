@@ -7,7 +7,7 @@ policy, whose decisions act on the buffer.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,20 @@ import soundfile
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples, seconds
 from agent.audio.echo import EchoCanceller
-from agent.audio.resample import resample
 from agent.playout.buffer import PlayoutBuffer
 from agent.playout.ledger import Ledger
 from agent.processors.playout import DUCKED
-from agent.tts.speech import SpokenWord
 from agent.tts.student import StudentVoice
 from agent.turns.echo import EchoLevel
 from agent.turns.events import AgentFloor, Decision, DecisionKind, SpeechProbability
 from agent.turns.floor import Floor
 from agent.turns.overlap_settings import OverlapSettings
 from agent.turns.policy_settings import PolicySettings
+from agent.vad.foreground import Foreground
 from agent.vad.silero import HOP, SileroPosterior
-from benchmarks.ladder import Ears, Ladder
+from benchmarks.ladder import Ears, Ladder, caller_only
 from benchmarks.overlap_clips import CLIP_S
+from benchmarks.voices import Spoken, joined
 
 ROOMS = {"small": 0.25, "large": 0.6}
 """Time in which the room's tail falls by 60 dB."""
@@ -99,14 +99,6 @@ def impulse_of(rt60_s: float, seed: int) -> npt.NDArray[np.float64]:
     return impulse
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """An answer in the agent's voice."""
-
-    pcm: Int16Array
-    words: tuple[SpokenWord, ...]
-
-
 class Cast:
     """Those who speak: the agent and the people."""
 
@@ -126,19 +118,8 @@ class Cast:
         """One of `ANSWERS`, spoken."""
         number %= len(ANSWERS)
         if number not in self._spoken:
-            pcm: list[Int16Array] = []
-            words: list[SpokenWord] = []
-            at_s = 0.0
-            for sentence in ANSWERS[number].split(". "):
-                for speech in self._voice.speak(sentence.rstrip(".") + "."):
-                    part = resample(speech.pcm, speech.sample_rate, SAMPLE_RATE)
-                    words += [
-                        SpokenWord(word.text, at_s + word.start_s, at_s + word.end_s)
-                        for word in speech.words
-                    ]
-                    pcm.append(part)
-                    at_s += seconds(len(part))
-            self._spoken[number] = Spoken(np.concatenate(pcm), tuple(words))
+            sentences = [part.rstrip(".") + "." for part in ANSWERS[number].split(". ")]
+            self._spoken[number] = joined(chain.from_iterable(map(self._voice.speak, sentences)))
         return self._spoken[number]
 
     def person(self, random: np.random.Generator, level_dbfs: float) -> Int16Array:
@@ -260,6 +241,7 @@ class Call:
         self._cleaned: Int16Array = np.zeros(0, np.int16)
         self._posterior = SileroPosterior(ears.silero)
         self._echo = EchoLevel()
+        self._foreground = Foreground()
         self._ladder = Ladder(ears, PolicySettings(overlap=settings))
         self._speaker = Loudspeaker()
         self._far: Int16Array = np.zeros(0, np.int16)
@@ -334,11 +316,11 @@ class Call:
             hop, self._cleaned = self._cleaned[:HOP], self._cleaned[HOP:]
             played, self._far = self._far[:HOP], self._far[HOP:]
             self._at += HOP
-            echo = self._echo.push(self._at, hop, played)
-            heard = SpeechProbability(
-                self._at, self._posterior.push(hop), echo.near_dbfs, echo.echo_dbfs
-            )
-            made += self._ladder.push(hop, heard, self._speaker.floor(self._at))
+            probability = self._posterior.push(hop)
+            echo = self._echo.push(self._at, hop, played, probability)
+            heard = SpeechProbability(self._at, probability, echo.near_dbfs, echo.echo_dbfs)
+            his = caller_only(self._foreground, heard)
+            made += self._ladder.push(hop, his, self._speaker.floor(self._at))
         for decision in made:
             self._speaker.obey(decision)
         return made

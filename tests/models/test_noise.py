@@ -2,9 +2,8 @@
 
 import pytest
 
-from agent.turns.events import AgentFloor, DecisionKind
-from benchmarks.background_calls import attributed
-from benchmarks.ladder import Ears, decisions
+from agent.turns.events import DecisionKind
+from benchmarks.ladder import Ears, decisions, silent
 from benchmarks.noise import minute
 
 pytestmark = pytest.mark.model
@@ -17,7 +16,6 @@ def ears():
 
 @pytest.mark.parametrize("kind", ["music", "typing", "knocks", "coughs"])
 def test_a_minute_of_it_reaches_no_model(kind, ears):
-    silent = AgentFloor(0, is_speaking=False)
-    heard = attributed(ears.listen(minute(kind, 1)))
+    heard = ears.listen(minute(kind, 1))
     made = {decision.kind for decision in decisions(heard, silent, ears)}
     assert made <= {DecisionKind.HOLD}
