@@ -6,6 +6,7 @@ paused at or is cut.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -159,6 +160,7 @@ class OverlapVerdict:
         self._judged_hops = 0
         self._hops = 0
         self._posteriors = 0.0
+        self._latest: deque[float] = deque(maxlen=samples(self._settings.unknown_s) // HOP)
         self._words: OverlapWords | None = None
         self._reading = self._early_reading = Reading.NONE
         self._loudest_echo = SILENT_DBFS
@@ -189,6 +191,7 @@ class OverlapVerdict:
 
     def _on_hop(self, hop: OverlapHop) -> None:
         self._now = hop.at_sample
+        self._latest.append(hop.probability)
         self._loudest_echo = max(self._loudest_echo, hop.echo_dbfs)
         if not self._is_over:
             self._hops += 1
@@ -212,15 +215,34 @@ class OverlapVerdict:
     def _is_clear(self) -> bool:
         """Whether a voice is heard so well that its words count."""
         settings = self._settings
+        if self._may_be_anything:
+            return self._is_held
         if not self._is_echo_loud:
             return self._mean_posterior >= settings.clear
-        if self._agent.around:
-            steady = (
-                settings.steady_after_echoes if self._is_echo_likely else settings.steady_in_echo
-            )
-            return self._mean_posterior >= steady
-        is_long = self._speech >= samples(settings.unknown_s)
-        return is_long and self._mean_posterior >= settings.steady_unknown
+        steady = settings.steady_after_echoes if self._is_echo_likely else settings.steady_in_echo
+        return self._mean_posterior >= steady
+
+    @property
+    def _may_be_anything(self) -> bool:
+        """Whether our own voice comes back, and it is not known what it says."""
+        return not self._agent.around and self._loudest_echo > SILENT_DBFS
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether a voice has gone on for so long that no canceller left it of our own.
+
+        It gates what it leaves, so that comes in bursts, each as clear as a person's and as loud.
+        """
+        latest, settings = self._latest, self._settings
+        is_long = len(latest) == latest.maxlen
+        return is_long and sum(latest) >= settings.steady_unknown * len(latest)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the voice is so steady that it takes the floor by going on."""
+        if self._may_be_anything:
+            return self._is_held
+        return self._mean_posterior >= self._settings.steady
 
     @property
     def _is_far_from_echo(self) -> bool:
@@ -304,9 +326,7 @@ class OverlapVerdict:
                 return self._when_due(OverlapKind.NOISE, "speech without words")
             case Reading.WORD if self._is_final and self._is_clear:
                 return OverlapKind.INTERRUPTION, reading.value
-        if self._mean_posterior >= self._settings.steady and spoken >= samples(
-            self._enough_s(reading)
-        ):
+        if self._goes_on and spoken >= samples(self._enough_s(reading)):
             return OverlapKind.INTERRUPTION, f"speech that goes on: {reading.value}"
         if reading is Reading.BEGINNING:
             return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
@@ -325,7 +345,9 @@ class OverlapVerdict:
     def _without_words(self, spoken: int) -> tuple[OverlapKind, str]:
         if spoken <= samples(self._settings.short_s) or self._is_over:
             return OverlapKind.NOISE, "too short to take the floor"
-        if self._mean_posterior < self._settings.steady:
+        if self._may_be_anything and not self._goes_on:
+            return OverlapKind.ECHO, "may be ours: it is not known what the agent says"
+        if not self._goes_on:
             return OverlapKind.NOISE, "in tatters, and nothing clear is said"
         return OverlapKind.INTERRUPTION, "time is up"
 

@@ -69,9 +69,9 @@ class OverlapSettings:
 
     many_echoes: int = 3
 
-    steady_unknown: float = 0.97
-    """Likewise while it is not known what the agent says: what a poor canceller leaves can be
-    understood, and cannot be told from a user by that."""
+    steady_unknown: float = 0.99
+    """Likewise while it is not known what the agent says: then only that counts. What a poor
+    canceller leaves can be understood, and cannot be told from a user by its words or level."""
 
-    unknown_s: float = 1.0
-    """Speech that they need besides."""
+    unknown_s: float = 1.2
+    """Time over which that mean is taken then: bursts of what is left are shorter."""

@@ -58,7 +58,9 @@ class Talk:
     def sounds(self, probability):
         return self.tell(Prosody(self.at, probability))
 
-    def agent(self, is_speaking, said="", unsaid=""):
+    def agent(self, is_speaking, said="", unsaid="which goes around it once a month"):
+        """A silent agent has nothing left to say."""
+        unsaid = unsaid if is_speaking else ""
         return self.tell(AgentFloor(self.at, is_speaking, said, unsaid))
 
     def tell(self, evidence):

@@ -179,12 +179,40 @@ def test_words_at_our_level_need_a_steadier_voice_after_many_echoes(echoes, leve
     assert over.hears("book tomorrow").kind == kind
 
 
+@pytest.mark.parametrize("level", [-30.0, -10.0])
+@pytest.mark.parametrize(
+    "probability, spoken_s, kind",
+    [(1.0, 0.5, "UNDECIDED"), (1.0, 1.0, "ECHO"), (1.0, 1.3, "INTERRUPTION"), (0.97, 2.0, "ECHO")],
+)
+def test_only_a_voice_held_for_long_counts_while_it_is_not_known_what_the_agent_says(
+    level, probability, spoken_s, kind
+):
+    # Bursts of our own voice that a canceller left are loud and clear, and can be understood.
+    over = Over(AgentSpeech()).hops(probability, spoken_s, level=level, echo=-25.0)
+    assert over.hears("book the later one").kind == kind
+
+
+def test_a_voice_held_for_long_takes_the_floor_of_an_unknown_speaker_without_words():
+    heard = {"level": -10.0, "echo": -25.0}
+    assert Over(AgentSpeech()).hops(1.0, 1.3, **heard).kind == "INTERRUPTION"
+    # Two bursts are none that is held.
+    over = Over(AgentSpeech()).hops(1.0, 0.8, **heard).hops(0.3, 0.1, **heard)
+    assert over.hops(1.0, 0.8, **heard).kind == "ECHO"
+
+
+def test_an_agent_of_which_nothing_comes_back_is_interrupted_at_once_whatever_it_says():
+    # It may be silent as yet: a tool is running.
+    assert Over(AgentSpeech()).speech(0.5).hears("book the later one").kind == "INTERRUPTION"
+    assert Over(AgentSpeech()).speech(1.0).kind == "INTERRUPTION"
+
+
 def test_a_hotword_decides():
     def hotword(action):
         return Hotword(action, "x", 0, 0, ONSET, CONFIRMED, 0.0)
 
     assert Over().tell(hotword(HotwordAction.STOP)).kind == "INTERRUPTION"
     assert Over().tell(hotword(HotwordAction.GO_ON)).kind == "BACKCHANNEL"
+    assert Over(AgentSpeech()).tell(hotword(HotwordAction.STOP)).kind == "INTERRUPTION"
 
 
 def test_every_verdict_tells_its_figures():
@@ -203,9 +231,9 @@ evidence = st.lists(
 
 
 @settings(max_examples=15, deadline=None)
-@given(evidence)
-def test_whatever_comes_there_is_a_verdict_in_time_and_an_interruption_stands(steps):
-    over = Over()
+@given(evidence, st.sampled_from([TALE, AgentSpeech()]))
+def test_whatever_comes_there_is_a_verdict_in_time_and_an_interruption_stands(steps, agent):
+    over = Over(agent)
     for probability, level, echo, text in steps:
         over.hops(probability, HOP / RATE, level=level, echo=echo)
         if text is not None:
