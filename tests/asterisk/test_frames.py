@@ -1,33 +1,35 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.transports.asterisk.frames import Message, Reader
 from agent.transports.asterisk.websocket import AsteriskStream
 from agent.transports.phone.wire import Key, MalformedError, Media, Played, Started
 from tests.core.sip.limits import cases
-
-MESSAGES = st.lists(st.builds(Message, st.integers(0, 255), st.binary(max_size=50)), max_size=10)
+from tests.core.sip.mangling import CHANCES, in_pieces, mangled, mangled_text
 
 
 @cases
-@given(MESSAGES, st.lists(st.integers(1, 40), min_size=1, max_size=20))
-def test_messages_come_out_as_they_went_in_whatever_the_chunks(messages, sizes):
-    data = b"".join(map(bytes, messages))
-    reader, read, at = Reader(), [], 0
-    for i in range(len(data)):
-        size = sizes[i % len(sizes)]
-        read += reader.push(data[at : at + size])
-        at += size
+@given(CHANCES)
+def test_messages_come_out_as_they_went_in_whatever_the_chunks(chance):
+    messages = [
+        Message(chance.randrange(256), chance.randbytes(chance.randrange(50)))
+        for _ in range(chance.randrange(8))
+    ]
+    reader, read = Reader(), []
+    for piece in in_pieces(chance, b"".join(map(bytes, messages)), chance.randint(1, 60)):
+        read += reader.push(piece)
     assert read == messages
 
 
+SOCKET = [bytes(Message(kind, bytes(range(30)))) * 2 for kind in (0, 1, 3, 0x10, 0xFF)]
+
+
 @cases
-@given(st.lists(st.binary(max_size=200), max_size=10))
-def test_any_bytes_are_survived(chunks):
+@given(mangled(*SOCKET), CHANCES)
+def test_any_bytes_are_survived(stream, chance):
     reader = Reader()
-    for chunk in chunks:
-        list(reader.push(chunk))
+    for piece in in_pieces(chance, stream, 40):
+        list(reader.push(piece))
 
 
 PLAIN = (
@@ -76,12 +78,13 @@ def test_what_begins_no_call(text):
 
 
 @cases
-@given(st.text(max_size=80) | st.binary(max_size=40), st.sampled_from([None, PLAIN, JSON]))
-def test_any_message_is_an_event_or_malformed(message, start):
+@given(mangled_text(PLAIN, JSON, "DTMF_END digit:#", "MEDIA_XOFF"), CHANCES)
+def test_any_message_is_an_event_or_malformed(message, chance):
     stream = AsteriskStream()
-    if start:
+    if start := chance.choice(["", PLAIN, JSON]):
         stream.read(start)
-    try:
-        stream.read(message)
-    except MalformedError:
-        return
+    for data in (message, message.encode()):
+        try:
+            stream.read(data)
+        except MalformedError:
+            continue

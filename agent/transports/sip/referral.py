@@ -39,8 +39,7 @@ class Referral:
 
     def notified(self, request: Request) -> None:
         """Take a NOTIFY: the status line of the call that was made."""
-        words = request.body[:200].decode("ascii", "replace").split()
-        if len(words) >= 2 and words[1].isdecimal() and (status := int(words[1][:9])) >= 200:
+        if (status := status_of(request.body)) and status >= 200:
             self._settle(status)
 
     def left(self) -> None:
@@ -50,6 +49,12 @@ class Referral:
     def _settle(self, status: int) -> None:
         if not self._status.done():
             self._status.set_result(status)
+
+
+def status_of(body: bytes) -> int | None:
+    """The status in a status line; None if there is none. Pure."""
+    words = body[:200].decode("ascii", "replace").split()
+    return int(words[1][:9]) if len(words) >= 2 and words[1].isdecimal() else None
 
 
 def said(response: Response | None) -> str:

@@ -40,11 +40,11 @@ async def register(
             f"{registrar} refused to register {user}: {response.status} "
             f"{response.reason}; check sip.user and sip.password"
         )
-    return _granted(response, contact, expires_s)
+    return granted(response, contact, expires_s)
 
 
-def _granted(response: Response, contact: str, asked_s: int) -> int:
-    """Seconds a registration holds: said beside our own contact, or for all."""
+def granted(response: Response, contact: str, asked_s: int) -> int:
+    """Seconds a registration holds: said beside our own contact, or for all. Pure."""
     for value in response.headers.all("Contact"):
         if contact in value:
             for parameter in value.rpartition(">")[2].split(";"):

@@ -1,10 +1,11 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.transports.sip.framing import Framer
 from agent.transports.sip.message import MalformedError
 from tests.core.sip.limits import cases
+from tests.core.sip.mangling import CHANCES, in_pieces, mangled
+from tests.core.sip.test_message import INVITE
 
 ONE = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody"
 OTHER = b"SIP/2.0 200 OK\r\nl: 0\r\n\r\n"
@@ -35,11 +36,11 @@ def test_what_can_never_be_cut_is_refused(stream):
 
 
 @cases
-@given(st.lists(st.binary(max_size=60) | st.sampled_from([ONE, OTHER, b"\r\n"]), max_size=8))
-def test_any_bytes_are_messages_or_malformed(pieces):
+@given(mangled(ONE + OTHER, OTHER + b"\r\n\r\n" + ONE, INVITE), CHANCES)
+def test_any_bytes_are_messages_or_malformed(stream, chance):
     framer = Framer()
     try:
-        for piece in pieces:
+        for piece in in_pieces(chance, stream, 80):
             for message in framer.push(piece):
                 assert b"\r\n\r\n" in message
     except MalformedError:

@@ -1,12 +1,14 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.transports.sip.addresses import Hop, parse_name_address, parse_uri, parse_via
-from agent.transports.sip.dialog import Dialog, response_to
+from agent.transports.sip.dialog import Dialog, extras, response_to, tag_of
 from agent.transports.sip.message import Headers, MalformedError, Request, Response, cseq, parse
+from agent.transports.sip.referral import status_of
+from agent.transports.sip.registration import granted
 from agent.transports.sip.transactions import TransactionLayer
 from tests.core.sip.limits import cases
+from tests.core.sip.mangling import mangled, mangled_text
 
 INVITE = (
     b"INVITE sip:bot@host SIP/2.0\r\n"
@@ -105,46 +107,21 @@ def test_requests_in_a_dialog_go_by_its_route():
     assert dialog.next_hop() == Hop("near", 5060)
 
 
-NEAR_MISS = st.lists(
-    st.sampled_from(
-        [
-            b"INVITE sip:a@b SIP/2.0",
-            b"SIP/2.0 200 OK",
-            b"\r\n",
-            b"\n",
-            b" ",
-            b"Via: SIP/2.0/UDP h;branch=z9hG4bK",
-            b"From: <sip:a@b>;tag=1",
-            b"To: <sip:b@c>",
-            b'To: "',
-            b"Call-ID: x",
-            b"CSeq: 1 INVITE",
-            b"CSeq: 99999999999 X",
-            b"Contact: <sip:",
-            b"Content-Length: 1",
-            b"l:0",
-            b":",
-            b"\0",
-            b"\xff\xfe",
-            b"<>\"',;=@[]",
-        ]
-    ),
-    max_size=24,
-).map(b"".join)
-
-
-PLACE = st.integers(0, len(INVITE))
-SPLICED = st.builds(
-    lambda start, end, between: INVITE[:start] + between + INVITE[end:],
-    PLACE,
-    PLACE,
-    st.binary(max_size=8)
-    | st.sampled_from([b",", b'"', b"<", b">", b";", b"\r\n", b"@", b"=", b"["]),
+RINGING = (
+    b"SIP/2.0 183 Session Progress\r\nVia: SIP/2.0/TLS h:5061;branch=z9hG4bK2;received=1.2.3.4\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: sip:b@c;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n"
+    b"Record-Route: <sip:p;lr>, <sip:q;lr>\r\nContact: <sip:b@[::1]:5070>;expires=60\r\n"
+    b"Expires: 600\r\nl:0\r\n\r\n"
+)
+NOTIFY = (
+    INVITE.replace(b"INVITE", b"NOTIFY")
+    .replace(b"l: 4", b"l: 15")
+    .replace(b"bodytrailing", b"SIP/2.0 200 OK\r\n")
 )
 
 
 @cases
-@given(st.binary(max_size=300) | NEAR_MISS | SPLICED)
+@given(mangled(INVITE, INVITE.replace(b"UDP", b"TLS"), RINGING, NOTIFY))
 def test_any_bytes_are_a_message_or_malformed(datagram):
     try:
         message = parse(datagram)
@@ -152,14 +129,25 @@ def test_any_bytes_are_a_message_or_malformed(datagram):
         if isinstance(message, Request):
             TransactionLayer().receive_request(message, Hop("10.0.0.1", 5060), 0.0)
             Dialog.of_invite(message, "sip:bot@us").next_hop()
+            tag_of(message), extras(message), status_of(message.body)
         else:
             TransactionLayer().receive_response(message, 0.0)
+            assert 0 <= granted(message, "sip:b@[::1]:5070", 600) <= 600
+            Dialog.calling("sip:a@b", "sip:b@c", "sip:a@us").answered_by(message)
     except MalformedError:
         return
 
 
+ADDRESSES = [
+    '"Smith, \\"J\\"" <sip:j@10.0.0.1;x=1>;tag=a',
+    "sips:+49%20@[2001:db8::1]:5061;transport=tls?x=y",
+    "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport=7;received=10.0.0.2",
+    "tel:+49-30;phone-context=x",
+]
+
+
 @cases
-@given(st.text(max_size=80) | st.text('<>"@:;[]=,\\sipatel123.', max_size=40))
+@given(mangled_text(*ADDRESSES))
 def test_any_text_is_an_address_or_malformed(text):
     for reader in (parse_uri, parse_name_address, parse_via):
         try:

@@ -1,11 +1,11 @@
 """libopus as this machine has it: the extra's, or its own."""
 
 import random
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.audio.chunk import Int16Array
 from agent.transports.jitter import AudioPacket, JitterBuffer
@@ -16,6 +16,7 @@ from agent.transports.sip.hearing import Hearing
 from agent.transports.sip.opus import Opus
 from agent.transports.sip.sdp import Agreement, Direction
 from tests.core.sip.limits import cases
+from tests.core.sip.mangling import CHANCES, in_pieces, mangled
 
 pytestmark = pytest.mark.skipif(
     binding.library() is None, reason='no libopus: pip install "duplex-voice[opus]"'
@@ -136,35 +137,34 @@ def test_where_there_is_no_library_there_is_no_opus(monkeypatch):
         binding.library.cache_clear()
 
 
-_listener = {}
+@cache
+def listener() -> Opus:
+    """One decoder throughout: what a stranger sends may not spoil what follows either."""
+    return Opus(16_000, FEC)
+
+
+REAL = packets(16_000, hum(16_000, 0.2)) if binding.library() else [b"\x48"]
 
 
 @cases
-@given(st.binary(max_size=1500), st.sampled_from([320, 640, 960, 40, 1920]))
-def test_any_payload_is_audio_or_none(payload, count):
-    # One decoder throughout: what a stranger sends may not spoil what follows either.
-    opus = _listener.setdefault(16_000, Opus(16_000, FEC))
-    assert len(opus.recover(payload, count)) in (0, count)
-    assert len(opus.decode(payload)) <= 1920
+@given(mangled(*REAL), CHANCES)
+def test_any_payload_is_audio_or_none(payload, chance):
+    count = chance.choice([320, 640, 960, 40, 1920])
+    assert len(listener().recover(payload, count)) in (0, count)
+    assert len(listener().decode(payload)) <= 1920
 
 
 @cases
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 65535),
-            st.integers(0, 2**32 - 1) | st.integers(0, 50).map(lambda n: n * 960),
-            st.sampled_from([96, 13, 101, 0]),
-            st.binary(max_size=40),
-        ),
-        max_size=12,
-    )
-)
-def test_any_packets_are_audio_and_keys(items):
+@given(mangled(*REAL), CHANCES)
+def test_any_packets_are_audio_and_keys(stream, chance):
     agreement = Agreement(("127.0.0.1", 1), OPUS, 96, 101, Direction.BOTH, terms=FEC)
     hearing, jitter = Hearing(16_000), JitterBuffer()
     hearing.agree(agreement, coder(agreement, 16_000))
-    for number, timestamp, kind, payload in items:
-        for item in hearing.take(jitter.push(AudioPacket(1, number, timestamp, kind, payload))):
+    number, timestamp = chance.getrandbits(16), chance.getrandbits(32)
+    for payload in in_pieces(chance, stream, 40)[:8]:
+        number = chance.choice([number + 1, chance.getrandbits(16)]) & 0xFFFF
+        timestamp = chance.choice([timestamp + 960, chance.getrandbits(32)]) & 0xFFFFFFFF
+        packet = AudioPacket(1, number, timestamp, chance.choice([96, 13, 101, 0]), payload)
+        for item in hearing.take(jitter.push(packet)):
             assert isinstance(item, str) or item.dtype == np.int16
     assert len(hearing.wait(0.1)) == 1600

@@ -1,10 +1,11 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.transports.sip.codecs import G711, OPUS
+from agent.transports.sip.sdes import KEY_BYTES, Security
 from agent.transports.sip.sdp import Direction, UnusableError, agree, answer, offer, parse
 from tests.core.sip.limits import cases
+from tests.core.sip.mangling import CHANCES, mangled
 
 LOCAL = ("127.0.0.1", 4000)
 
@@ -83,34 +84,22 @@ def test_nothing_in_common(body):
         agree(parse(body))
 
 
-LINES = st.lists(
-    st.sampled_from(PHONE.splitlines())
-    | st.sampled_from(
-        [
-            b"m=audio 1 RTP/AVP 0",
-            b"m=audio",
-            b"c=IN IP4",
-            b"a=rtpmap:",
-            b"a=rtpmap:0 x",
-            b"a=rtpmap:97 telephone-event/48000",
-            b"a=fmtp:96 useinbandfec=1;maxaveragebitrate=9",
-            b"a=fmtp:",
-            b"a=fmtp:96 ;=;",
-        ]
-    )
-    | st.binary(max_size=20),
-    max_size=20,
-).map(b"\n".join)
+ENCRYPTED = PHONE.replace(b"RTP/AVP 96 9", b"RTP/SAVP 96 9") + (
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4\n"
+)
+OPUS_OFFER = offer(LOCAL, 1, usable=(OPUS, *G711))
+SECURITY = Security(can=True, key=bytes(KEY_BYTES))
 
 
 @cases
-@given(LINES, st.sampled_from([G711, (OPUS, *G711)]))
-def test_any_description_is_agreed_on_or_unusable(body, usable):
+@given(mangled(PHONE, ENCRYPTED, OPUS_OFFER), CHANCES)
+def test_any_description_is_agreed_on_or_unusable(body, chance):
+    usable = chance.choice([G711, (OPUS, *G711)])
     try:
         media = parse(body)
-        agreement = agree(media, usable=usable)
+        agreement = agree(media, usable=usable, security=SECURITY)
     except UnusableError:
         return
-    again = parse(answer(media, agreement, LOCAL, 1))
+    again = parse(answer(media, agreement, LOCAL, 1, SECURITY))
     # As many media in the answer as in the offer, in order (RFC 3264 6).
     assert [medium.kind for medium in again] == [medium.kind for medium in media]
