@@ -224,7 +224,7 @@ class TwilioSettings(_Section):
     auth_token: SecretStr
     """Checks signatures."""
     account_sid: str | None = None
-    """With it, calls can be transferred."""
+    """With it, calls can be transferred, blind and warm."""
     api_url: str = "https://api.twilio.com"
 
 
@@ -234,7 +234,10 @@ class TelnyxSettings(_Section):
     public_key: str
     """Checks signatures; base64, from the portal."""
     api_key: SecretStr | None = None
-    """With it, calls can be transferred."""
+    account_sid: str | None = None
+    """The account's id. With both, calls can be transferred blind."""
+    connection_id: str | None = None
+    """Of the TeXML application; with it, warm as well."""
     api_url: str = "https://api.telnyx.com"
 
 
@@ -244,7 +247,7 @@ class PlivoSettings(_Section):
     auth_token: SecretStr
     """Checks signatures."""
     auth_id: str | None = None
-    """With it, calls can be transferred."""
+    """With it, calls can be transferred, blind and warm."""
     api_url: str = "https://api.plivo.com"
 
 
@@ -262,7 +265,7 @@ class VonageSettings(_Section):
     """Checks signed webhooks, which must be switched on."""
     application_id: str | None = None
     private_key: Path | None = None
-    """PEM file of the application's key. With both, calls can be transferred."""
+    """PEM file of the application's key. With both, calls can be transferred, blind and warm."""
     api_url: str = "https://api.nexmo.com"
 
 

@@ -4,35 +4,40 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pipecat.transports.base_transport import BaseTransport
 
 from agent.errors import DuplexError, RetryError
 from agent.server.consultation import Colleague
-from agent.transports.phone.call import Call, CallFacts, Direction
-from agent.transports.phone.rest import RING_S
-from agent.transports.phone.transport import MeetingRest, PhoneTransport
+from agent.transports.phone.call import Call, Direction
+from agent.transports.phone.rest import RING_S, Rest
+from agent.transports.phone.transport import PhoneTransport
 
 _POLL_S = 1.0
 """How often the provider is asked whether somebody is busy; who answers is seen at once."""
 
-_ALIVE = ("in-progress", "")
-_FAILED = {
+_OVER = {
     "busy": "the line is busy",
     "no-answer": "nobody answered",
+    "unanswered": "nobody answered",
+    "timeout": "nobody answered",
+    "rejected": "the call was declined",
     "canceled": "the call was given up",
+    "cancelled": "the call was given up",
     "failed": "there is no such number",
     "completed": "they hung up",
 }
+"""Calls that are over, in the words of every provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A stream that a provider was told to open.
+    """A call of ours that somebody may answer.
 
     Attributes:
-        url: Where to.
-        transport: The stream, once it is there.
+        url: Where the provider asks what to do then.
+        transport: Its stream, once it is there.
     """
 
     url: str
@@ -44,19 +49,19 @@ class Conference:
 
     Args:
         rest: The provider's requests.
-        expect: Makes an address for one stream.
+        expect: Makes an address for one call.
         caller: Who waits.
     """
 
     def __init__(
         self,
-        rest: MeetingRest,
-        expect: Callable[[CallFacts], Expected],
+        rest: Rest,
+        expect: Callable[[], Expected],
         caller: PhoneTransport,
     ) -> None:
         self._rest, self._expect, self._caller = rest, expect, caller
         # Rooms are the account's: nobody guesses his way into one.
-        self._room = f"duplex-{secrets.token_hex(16)}"
+        self._room = f"duplex{secrets.token_hex(16)}"
 
     async def place(self, to: str) -> "Met":
         """Call; return once somebody has answered.
@@ -68,22 +73,20 @@ class Conference:
         ours = facts.called if facts.direction is Direction.INBOUND else facts.caller
         if not ours:
             raise RetryError("the provider did not say which number of ours was called")
-        expected = self._expect(
-            CallFacts("", facts.channel, ours, to, direction=Direction.OUTBOUND)
-        )
+        expected = self._expect()
         call_id = ""
         try:
-            call_id = await self._rest.call(to, ours, expected.url, self._room)
+            call_id = await self._rest.call(to, ours, expected.url)
             transport = await self._answered(call_id, expected, to)
         except BaseException:
             expected.transport.cancel()
             if call_id:
                 await self._rest.hang_up(call_id)
             raise
-        return Met(transport, self._rest, call_id)
+        return Met(transport, self._rest, self._room)
 
     async def join(self, colleague: Colleague) -> None:
-        """Send the caller where the colleague waits.
+        """Send the caller into the room where the colleague waits.
 
         Raises:
             DuplexError: That failed; the colleague is hung up on.
@@ -92,8 +95,8 @@ class Conference:
         # Beforehand: the caller's stream may end before the provider's answer is here.
         self._caller.hand_over()
         try:
-            if (status := await self._rest.status(colleague.call_id)) not in _ALIVE:
-                raise RetryError(_FAILED.get(status, f"their call is {status}"))
+            if (status := await self._rest.status(colleague.call_id)) in _OVER:
+                raise RetryError(_OVER[status])
             await self._rest.meet(self._caller.call.facts.id, self._room)
         except DuplexError:
             self._caller.take_back()
@@ -108,19 +111,23 @@ class Conference:
                     await asyncio.wait({expected.transport}, timeout=_POLL_S)
                     if not expected.transport.done():
                         status = await self._rest.status(call_id)
-                        if status in _FAILED:
-                            raise RetryError(f"{to}: {_FAILED[status]}")
+                        if status in _OVER:
+                            raise RetryError(f"{to}: {_OVER[status]}")
         except TimeoutError:
             raise RetryError(f"nobody answered at {to} within {RING_S} s") from None
         return expected.transport.result()
 
 
 class Met:
-    """Somebody who was called through a provider. A `Colleague`."""
+    """Somebody who was called through a provider. A `Colleague`.
 
-    def __init__(self, transport: PhoneTransport, rest: MeetingRest, call_id: str) -> None:
+    When our conversation is over they go into the room, if they stay.
+    """
+
+    def __init__(self, transport: PhoneTransport, rest: Rest, room: str) -> None:
         self._phone, self._rest = transport, rest
-        self.call_id = call_id
+        self.call_id = transport.call.facts.id
+        transport.moves_on = partial(rest.meet, self.call_id, room)
         self.call: Call = transport.call
         self.transport: BaseTransport = transport
 

@@ -6,6 +6,7 @@ address the webhook was answered with, and by its own signature where the provid
 
 import asyncio
 import time
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -20,12 +21,13 @@ from agent.server.sessions import Sessions
 from agent.server.tickets import Tickets
 from agent.transports.phone import webhooks
 from agent.transports.phone.call import CallFacts, Consult, Direction
+from agent.transports.phone.documents import Answer
 from agent.transports.phone.line import WebSocketLine
 from agent.transports.phone.opening import NeverStartedError, opened
 from agent.transports.phone.providers.stream import MediaStream
-from agent.transports.phone.rest import TwilioRest, rest
+from agent.transports.phone.rest import rest
 from agent.transports.phone.transport import PhoneTransport
-from agent.transports.phone.webhooks import ConnectingGate, Gate, WebhookGate, gates
+from agent.transports.phone.webhooks import Gate, WebhookGate, gates
 from agent.transports.phone.wire import MAX_MESSAGE, MalformedError, Started
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
@@ -54,11 +56,15 @@ def _add_provider(app: FastAPI, provider: "_Provider") -> None:
         async def ticketed(websocket: WebSocket, ticket: str) -> None:
             await provider.serve(websocket, ticket)
 
-        if isinstance(provider.gate, ConnectingGate):
+        if provider.has_requests:
 
-            @app.post(f"/phone/{provider.name}/connect/{{ticket}}")
-            async def connect(request: Request, ticket: str) -> Response:
-                return await provider.connect(request, ticket)
+            @app.post(f"/phone/{provider.name}/called/{{ticket}}")
+            async def called(request: Request, ticket: str) -> Response:
+                return await provider.called(request, ticket)
+
+            @app.post(f"/phone/{provider.name}/next/{{ticket}}")
+            async def go_on(request: Request, ticket: str) -> Response:
+                return await provider.go_on(request, ticket)
     else:
 
         @app.websocket(f"/phone/{provider.name}/stream")
@@ -75,67 +81,93 @@ class _Provider:
         self._sessions = sessions
         self._settings = sessions.settings.phone
         self._tickets: Tickets[CallFacts] = Tickets()
-        self._destinations: Tickets[str] = Tickets()
-        self._rest = rest(self._settings, name, self._connecting)
+        self._documents: Tickets[Answer] = Tickets()
+        self._calls: Tickets[asyncio.Future[PhoneTransport]] = Tickets()
+        self._rest = rest(self._settings, name, self._at)
         self._expected: dict[str, asyncio.Future[PhoneTransport]] = {}
 
-    async def connect(self, request: Request, ticket: str) -> Response:
-        """Answer a call that is being transferred: where it goes."""
-        gate = self.gate
-        assert isinstance(gate, ConnectingGate)
-        body = await _body(request)
-        if body is None:
-            return Response(status_code=413)
-        if not gate.admits(self._as_sent(request, "https", body), time.time()):
-            logger.warning("refused a webhook: no signature of {} fits", self.name)
-            return Response(status_code=403)
-        to = self._destinations.redeem(ticket, time.monotonic())
-        if to is None:
-            return Response(status_code=404)
-        given = gate.connect(to)
-        return Response(given.body, given.status, media_type=given.media_type)
+    @property
+    def has_requests(self) -> bool:
+        """Whether we ask anything of it."""
+        return self._rest is not None
 
-    def _expect(self, facts: CallFacts) -> Expected:
-        """Make an address for the stream of a call of ours."""
+    async def answer(self, request: Request) -> Response:
+        """Answer a webhook: where the stream goes, or that we are busy."""
+        gate, asked = self._webhook_gate, await self._asked(request)
+        if isinstance(asked, Response):
+            return asked
+        try:
+            facts = gate.facts(asked)
+        except MalformedError as error:
+            return self._malformed(error)
+        try:
+            self._sessions.require_place()
+        except AtCapacityError:
+            return _response(gate.documents.busy())
         ticket = self._tickets.issue(facts, time.monotonic())
-        coming = asyncio.get_running_loop().create_future()
-        self._expected[ticket] = coming
-        coming.add_done_callback(lambda _: self._expected.pop(ticket, None))
-        return Expected(self._stream_url(ticket), coming)
+        return _response(gate.documents.stream(self._stream_url(ticket), facts))
+
+    async def called(self, request: Request, ticket: str) -> Response:
+        """Somebody we called has answered: where the stream goes."""
+        gate, asked = self._webhook_gate, await self._asked(request)
+        if isinstance(asked, Response):
+            return asked
+        coming = self._calls.redeem(ticket, time.monotonic())
+        if coming is None or coming.done():
+            return Response(status_code=404)
+        try:
+            facts = replace(gate.facts(asked), direction=Direction.OUTBOUND)
+        except MalformedError as error:
+            return self._malformed(error)
+        stream = self._tickets.issue(facts, time.monotonic())
+        self._expected[stream] = coming
+        coming.add_done_callback(lambda _: self._expected.pop(stream, None))
+        return _response(gate.documents.stream(self._stream_url(stream), facts))
+
+    async def go_on(self, request: Request, ticket: str) -> Response:
+        """Answer a call that was told to ask here how it goes on."""
+        asked = await self._asked(request)
+        if isinstance(asked, Response):
+            return asked
+        document = self._documents.redeem(ticket, time.monotonic())
+        return Response(status_code=404) if document is None else _response(document)
+
+    def _expect(self) -> Expected:
+        """Make an address for a call of ours."""
+        coming: asyncio.Future[PhoneTransport] = asyncio.get_running_loop().create_future()
+        ticket = self._calls.issue(coming, time.monotonic())
+        url = f"{self._settings.public_url}/phone/{self.name}/called/{ticket}"
+        return Expected(url, coming)
+
+    def _at(self, document: Answer) -> str:
+        """Make an address at which a document is given, once."""
+        ticket = self._documents.issue(document, time.monotonic())
+        return f"{self._settings.public_url}/phone/{self.name}/next/{ticket}"
 
     def _stream_url(self, ticket: str) -> str:
         host = urlsplit(self._settings.public_url).netloc
         scheme = "ws" if self._settings.public_url.startswith("http://") else "wss"
         return f"{scheme}://{host}/phone/{self.name}/stream/{ticket}"
 
-    def _connecting(self, to: str) -> str:
-        ticket = self._destinations.issue(to, time.monotonic())
-        return f"{self._settings.public_url}/phone/{self.name}/connect/{ticket}"
+    @property
+    def _webhook_gate(self) -> WebhookGate:
+        assert isinstance(self.gate, WebhookGate)
+        return self.gate
 
-    async def answer(self, request: Request) -> Response:
-        """Answer a webhook: where the stream goes, or that we are busy."""
-        gate = self.gate
-        assert isinstance(gate, WebhookGate)
+    async def _asked(self, request: Request) -> webhooks.Request | Response:
+        """A webhook as the provider sent it, or how it is refused."""
         body = await _body(request)
         if body is None:
             return Response(status_code=413)
         asked = self._as_sent(request, "https", body)
-        if not gate.admits(asked, time.time()):
+        if not self._webhook_gate.admits(asked, time.time()):
             logger.warning("refused a webhook: no signature of {} fits", self.name)
             return Response(status_code=403)
-        try:
-            facts = gate.facts(asked)
-        except MalformedError as error:
-            logger.warning("refused a webhook of {}: {}", self.name, error)
-            return Response(status_code=400)
-        try:
-            self._sessions.require_place()
-        except AtCapacityError:
-            given = gate.busy()
-        else:
-            ticket = self._tickets.issue(facts, time.monotonic())
-            given = gate.answer(self._stream_url(ticket), facts)
-        return Response(given.body, given.status, media_type=given.media_type)
+        return asked
+
+    def _malformed(self, error: MalformedError) -> Response:
+        logger.warning("refused a webhook of {}: {}", self.name, error)
+        return Response(status_code=400)
 
     async def serve(self, websocket: WebSocket, ticket: str | None) -> None:
         """Hold a conversation over a stream."""
@@ -163,7 +195,7 @@ class _Provider:
             rest=self._rest,
             transfer_to=frozenset(self._settings.transfer_to),
             recordings=self._settings.recordings,
-            consults=isinstance(self._rest, TwilioRest),
+            consults=self._rest is not None and self._rest.can_call,
         )
         if expected_by is not None:
             await _given_to(expected_by, transport)
@@ -178,7 +210,7 @@ class _Provider:
             await line.close(_TRY_AGAIN_LATER)
 
     def _consult(self, transport: PhoneTransport) -> Consult | None:
-        if not isinstance(self._rest, TwilioRest):
+        if self._rest is None or not self._rest.can_call:
             return None
         switchboard = Conference(self._rest, self._expect, transport)
         return Consultation(self._sessions, switchboard, transport.call)
@@ -206,9 +238,7 @@ def _facts(stream: MediaStream, started: Started, announced: CallFacts | None) -
         return CallFacts(
             started.call_id, stream.name, started.caller, started.called, headers=started.headers
         )
-    # A call of ours is named by the provider after it was told where its stream goes.
-    is_ours = announced.direction is Direction.OUTBOUND
-    if stream.names_call_alike and not is_ours and started.call_id != announced.id:
+    if stream.names_call_alike and started.call_id != announced.id:
         raise MalformedError("the stream is of another call than the webhook announced")
     return CallFacts(
         started.call_id,
@@ -229,6 +259,10 @@ async def _given_to(
         return
     expected_by.set_result(transport)
     await transport.call.over.wait()
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, media_type=answer.media_type)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -19,19 +19,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.audio.chunk import Int16Array
 from agent.audio.resample import resample
+from tests.core.phone.carriers import TOKEN
 from tests.core.phone.providers import CALLED, CALLER, Side, Telephone
 
 PUBLIC = "https://voice.example"
-TOKEN = "a token for tests"
 GENESYS_KEY = base64.b64encode(b"key for tests").decode()
 TELNYX = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+TELNYX_KEY = base64.b64encode(TELNYX.public_key().public_bytes_raw()).decode()
 
 ENVIRONMENT = {
     "DUPLEX_PHONE__PUBLIC_URL": PUBLIC,
     "DUPLEX_PHONE__TWILIO__AUTH_TOKEN": TOKEN,
-    "DUPLEX_PHONE__TELNYX__PUBLIC_KEY": base64.b64encode(
-        TELNYX.public_key().public_bytes_raw()
-    ).decode(),
+    "DUPLEX_PHONE__TELNYX__PUBLIC_KEY": TELNYX_KEY,
     "DUPLEX_PHONE__PLIVO__AUTH_TOKEN": TOKEN,
     "DUPLEX_PHONE__EXOTEL__USER": "exotel",
     "DUPLEX_PHONE__EXOTEL__PASSWORD": TOKEN,
@@ -56,38 +55,42 @@ def _b64url(data: bytes) -> str:
 def webhook(side: Side) -> tuple[str, str, dict[str, str], bytes]:
     """Method, path, headers and body as the provider sends them, signed."""
     path = f"/phone/{side.name}/answer"
-    form = {"CallSid": side.call_id, "From": CALLER, "To": CALLED}
-    body = urlencode(form).encode()
+    if side.name == "exotel":
+        query = urlencode({"CallSid": side.call_id, "CallFrom": CALLER, "CallTo": CALLED})
+        basic = base64.b64encode(f"exotel:{TOKEN}".encode()).decode()
+        return "GET", f"{path}?{query}", {"Authorization": f"Basic {basic}"}, b""
+    headers, body = asking(side.name, PUBLIC + path, side.call_id, CALLER, CALLED)
+    return "POST", path, headers, body
+
+
+def asking(
+    provider: str, url: str, call_id: str, caller: str, called: str
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a provider that asks at `url` what to do with a call, signed."""
+    form = {"CallSid": call_id, "From": caller, "To": called}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    match side.name:
+    match provider:
         case "twilio":
-            headers["X-Twilio-Signature"] = _twilio(PUBLIC + path, form)
+            headers["X-Twilio-Signature"] = _twilio(url, form)
         case "telnyx":
             stamp = str(int(time.time()))
-            signature = TELNYX.sign(stamp.encode() + b"|" + body)
+            signature = TELNYX.sign(stamp.encode() + b"|" + urlencode(form).encode())
             headers["Telnyx-Timestamp"] = stamp
             headers["Telnyx-Signature-Ed25519"] = base64.b64encode(signature).decode()
         case "plivo":
-            form = {"CallUUID": side.call_id, "From": CALLER, "To": CALLED}
-            body = urlencode(form).encode()
+            form = {"CallUUID": call_id, "From": caller, "To": called}
             params = "".join(k + form[k] for k in sorted(form))
             headers["X-Plivo-Signature-V3-Nonce"] = "12345"
-            headers["X-Plivo-Signature-V3"] = _hmac(f"{PUBLIC}{path}?{params}.12345")
-        case "exotel":
-            query = urlencode({"CallSid": side.call_id, "CallFrom": CALLER, "CallTo": CALLED})
-            basic = base64.b64encode(f"exotel:{TOKEN}".encode()).decode()
-            return "GET", f"{path}?{query}", {"Authorization": f"Basic {basic}"}, b""
+            headers["X-Plivo-Signature-V3"] = _hmac(f"{url}?{params}.12345")
         case "vonage":
-            body = json.dumps({"uuid": side.call_id, "from": CALLER, "to": CALLED}).encode()
+            body = json.dumps({"uuid": call_id, "from": caller, "to": called}).encode()
             claims = {"iat": int(time.time()), "payload_hash": hashlib.sha256(body).hexdigest()}
             parts = [{"alg": "HS256", "typ": "JWT"}, claims]
             signed = ".".join(_b64url(json.dumps(part).encode()) for part in parts)
             mac = hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha256).digest()
-            headers = {
-                "Content-Type": "application/json",
-                "Authorization": f"Bearer {signed}.{_b64url(mac)}",
-            }
-    return "POST", path, headers, body
+            bearer = f"Bearer {signed}.{_b64url(mac)}"
+            return {"Content-Type": "application/json", "Authorization": bearer}, body
+    return headers, urlencode(form).encode()
 
 
 async def ordered_stream(server_url: str, side: Side) -> str:
@@ -103,10 +106,10 @@ async def ordered_stream(server_url: str, side: Side) -> str:
     return found[1]
 
 
-def upgrade_headers(side: Side, path: str) -> dict[str, str]:
+def upgrade_headers(side: Side, path: str, public: str = "wss://voice.example") -> dict[str, str]:
     """What the provider signs its WebSocket's upgrade with."""
     if side.name == "twilio":
-        return {"X-Twilio-Signature": _twilio("wss://voice.example" + path, {})}
+        return {"X-Twilio-Signature": _twilio(public + path, {})}
     if side.name != "genesys":
         return {}
     names = ("organization-id", "session-id", "correlation-id")

@@ -1,16 +1,11 @@
-"""Transfers over a provider, with everything real but the provider: its streams, webhooks and
+"""Transfers over providers, with everything real but the provider: its streams, webhooks and
 requests are played from its documentation, on sockets. No provider was called.
 """
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import hmac
-import json
-import re
 import socket
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -21,16 +16,23 @@ from fastapi import FastAPI
 
 from agent.server.consultation import NotTakenError
 from agent.server.phone import add_phone
-from agent.transports.phone.call import CallState
-from tests.core.phone.providers import CALLED, CALLER, PlivoSide, Side, Telephone, TwilioSide
+from agent.transports.phone.call import CallState, UnsupportedError
+from tests.core.phone.carriers import (
+    CARRIERS,
+    TOKEN,
+    Carrier,
+    Plivo,
+    Telnyx,
+    Twilio,
+    Vonage,
+    new_key,
+)
+from tests.core.phone.providers import CALLED, CALLER, ExotelSide, Side, Telephone
 from tests.sip.household import WORD_S, sessions
+from tests.wiring.phone_peers import TELNYX_KEY, asking, upgrade_headers, webhook
 
-TOKEN = "a token for tests"
 COLLEAGUE = "+49555"
-
-
-def signature(message: str, digest=hashlib.sha1) -> str:
-    return base64.b64encode(hmac.new(TOKEN.encode(), message.encode(), digest).digest()).decode()
+BRIEFING = "A caller about a parcel."
 
 
 class Leg:
@@ -43,7 +45,8 @@ class Leg:
         self._socket = None
 
     async def talk(self, url: str) -> None:
-        signed = {"X-Twilio-Signature": signature(url)}
+        parts = urlsplit(url)
+        signed = upgrade_headers(self.side, parts.path, f"{parts.scheme}://{parts.netloc}")
         with contextlib.suppress(websockets.ConnectionClosed):
             async with websockets.connect(url, additional_headers=signed) as self._socket:
                 for message in self.side.begin():
@@ -72,7 +75,8 @@ class Leg:
         """Seconds of sound, and not of silence, that were played so far."""
         now = asyncio.get_running_loop().time()
         track = np.abs(self.telephone.track(now - 60.0, now).astype(int))
-        hops = track[: len(track) // 80 * 80].reshape(-1, 80).max(axis=1)
+        hop = self.side.rate // 100
+        hops = track[: len(track) // hop * hop].reshape(-1, hop).max(axis=1)
         return float((hops > 300).sum() / 100)
 
     async def until_heard(self, seconds: float) -> None:
@@ -81,7 +85,7 @@ class Leg:
                 await asyncio.sleep(0.05)
 
     async def _speak(self) -> None:
-        hush = np.zeros(160, np.int16)
+        hush = np.zeros(self.side.rate // 50, np.int16)
         while True:
             await self._socket.send(self.side.media(hush))
             with contextlib.suppress(TimeoutError):
@@ -89,99 +93,72 @@ class Leg:
                     await self._socket.send(await self.telephone.says.get())
 
 
-class Provider:
-    """A provider's HTTP interface, on loopback."""
+class Exchange:
+    """What a provider does with its calls: rings, opens streams, lets them go on elsewhere.
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], str]] = []
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        line, *lines = head.strip().split("\r\n")
-        headers = {k.lower(): v for k, v in (item.split(": ", 1) for item in lines)}
-        body = (await reader.readexactly(int(headers.get("content-length", 0)))).decode()
-        method, path, _ = line.split()
-        self.asked.append((method, path, headers, body))
-        answer = json.dumps(await self.answer(method, path, body)).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
-        await writer.drain()
-        writer.close()
-
-    async def answer(self, method: str, path: str, body: str) -> dict:
-        return {}
-
-
-class Twilio(Provider):
-    """Calls, and the conferences they meet in.
-
-    https://www.twilio.com/docs/voice/api/call-resource: closing a stream lets the document go on
-    behind `<Connect>`; another document ends the stream.
+    Closing a stream ends its call, as our documents have it: nothing comes after it.
     """
 
-    def __init__(self, fate: str = "answers") -> None:
-        super().__init__()
-        self.fate = fate
+    def __init__(self, carrier: Carrier) -> None:
+        self.carrier = carrier
         self.legs: dict[str, Leg] = {}
-        self.status: dict[str, str] = {}
-        self.rooms: dict[str, str] = {}
-        self.calls: list[dict[str, str]] = []
         self.answered = asyncio.Event()
         self._tasks: list[asyncio.Task] = []
+        carrier.rings, carrier.moves, carrier.ends = self.rings, self.moves, self.ends
+        if isinstance(carrier, Plivo):
+            carrier.fetch = self.fetch
 
-    async def answer(self, method, path, body):
-        form = {name: values[0] for name, values in parse_qs(body).items()}
-        assert path.startswith("/2010-04-01/Accounts/AC1/Calls")
-        if path.endswith("/Calls.json"):
-            self.calls.append(form)
-            sid = f"CA{len(self.calls) + 1}"
-            self.status[sid] = "ringing" if self.fate == "answers" else self.fate
-            if self.fate == "answers":
-                self._tasks.append(asyncio.create_task(self._ring(sid, form["Twiml"])))
-            return {"sid": sid, "status": "queued"}
-        sid = path.rpartition("/")[2].removesuffix(".json")
-        if method == "GET":
-            return {"sid": sid, "status": self.status[sid]}
-        if form.get("Status") == "completed":
-            self.status[sid] = "completed"
-        else:
-            self._enter(sid, form["Twiml"])
-        await self.legs[sid].end()
-        return {"sid": sid}
+    async def rings(self, call) -> None:
+        if self.carrier.fate == "answers":
+            self._tasks.append(asyncio.create_task(self._answer(call)))
 
-    async def _ring(self, sid: str, document: str) -> None:
-        leg = self.legs[sid] = Leg(TwilioSide(sid))
+    async def _answer(self, call) -> None:
         await asyncio.sleep(0.3)
-        self.status[sid] = "in-progress"
+        call.state = self.carrier.talking
+        document = await self.fetch(call.url, call)
         self.answered.set()
-        await leg.talk(re.search(r'<Stream url="([^"]+)"', document)[1])
-        if self.status[sid] == "in-progress":
-            self._enter(sid, document)
+        await self._stream(call, document)
 
-    def _enter(self, sid: str, document: str) -> None:
-        assert 'endConferenceOnExit="true"' in document
-        self.rooms[sid] = re.search(r">([^<>]+)</Conference>", document)[1]
+    async def open(self, call, document: str) -> Leg:
+        """Bring a caller's sound to us; the telephone, once the stream is open."""
+        self._tasks.append(asyncio.create_task(self._stream(call, document)))
+        while call.id not in self.legs:  # noqa: ASYNC110 - set by the task just made
+            await asyncio.sleep(0)
+        return self.legs[call.id]
+
+    async def _stream(self, call, document: str) -> None:
+        leg = self.legs[call.id] = Leg(self.carrier.side(call.id))
+        await leg.talk(self.carrier.stream(document))
+        if call.document is None:
+            call.state = self.carrier.over
+
+    async def moves(self, call) -> None:
+        await self.legs[call.id].end()
+
+    async def ends(self, call) -> None:
+        if leg := self.legs.get(call.id):
+            await leg.end()
+
+    async def fetch(self, url: str, call) -> str:
+        """Ask us what to do with a call."""
+        headers, body = asking(
+            self.carrier.side.name, url, call.id, call.ours or CALLER, call.to or CALLED
+        )
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(url, content=body)).status_code in (400, 403)
+            response = await client.post(url, headers=headers, content=body)
+            assert response.status_code == 200, response.text
+            again = await client.post(url, headers=headers, content=body)
+        assert again.status_code == 404, "an address is good once"
+        return response.text
 
 
 @contextlib.asynccontextmanager
-async def served(provider: str, credentials: dict[str, str], **options):
+async def served(name: str, section: dict[str, str], **options):
     """The product's webhooks and streams on a port, with models that always answer the same."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"127.0.0.1:{listener.getsockname()[1]}"
-    phone = {
-        "public_url": f"http://{address}",
-        "transfer_to": [COLLEAGUE],
-        provider: {"auth_token": TOKEN, **credentials},
-    }
+    phone = {"public_url": f"http://{address}", "transfer_to": [COLLEAGUE], name: section}
     household = sessions(phone=phone, server={"max_sessions": 2}, **options)
     app = FastAPI()
     add_phone(app, household)
@@ -195,32 +172,41 @@ async def served(provider: str, credentials: dict[str, str], **options):
         await serving
 
 
-async def order(address: str, path: str, form: dict[str, str], headers: dict[str, str]) -> str:
-    body = urlencode(form).encode()
-    headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-    async with httpx.AsyncClient() as client:
-        response = await client.post(f"http://{address}{path}", headers=headers, content=body)
-    assert response.status_code == 200, response.text
-    return response.text
-
-
 @contextlib.asynccontextmanager
-async def calling(twilio: Twilio):
-    """A caller of Twilio's who is being greeted; the server's call, and its sessions."""
-    credentials = {"account_sid": "AC1", "api_url": twilio.url}
-    async with served("twilio", credentials, greeting="one two") as (house, address):
-        path, form = "/phone/twilio/answer", {"CallSid": "CA1", "From": CALLER, "To": CALLED}
-        signed = f"http://{address}{path}" + "".join(k + form[k] for k in sorted(form))
-        document = await order(address, path, form, {"X-Twilio-Signature": signature(signed)})
-        leg = twilio.legs["CA1"] = Leg(TwilioSide("CA1"))
-        twilio.status["CA1"] = "in-progress"
-        url = re.search(r'url="([^"]+)"', document)[1]
-        talking = asyncio.create_task(leg.talk(url))
-        await leg.until_heard(2 * WORD_S - 0.1)
-        (session,) = house.running
-        yield house, session._dialogue.conversation.call, leg
-        await leg.end()
-        await talking
+async def calling(carrier: Carrier):
+    """A caller who is being greeted: sessions, the agent's call, the telephone, the exchange."""
+    async with carrier:
+        exchange, name = Exchange(carrier), carrier.side.name
+        section = carrier.settings() | ({"public_key": TELNYX_KEY} if name == "telnyx" else {})
+        async with served(name, section, greeting="one two") as (house, address):
+            url = f"http://{address}/phone/{name}/answer"
+            call = carrier.begin("call-1")
+            headers, body = asking(name, url, call.id, CALLER, CALLED)
+            async with httpx.AsyncClient() as client:
+                response = await client.post(url, headers=headers, content=body)
+            leg = await exchange.open(call, response.text)
+            await leg.until_heard(2 * WORD_S - 0.1)
+            (session,) = house.running
+            yield house, session._dialogue.conversation.call, leg, exchange
+            await leg.end()
+    assert not carrier.refused, "the provider does not know what it was asked"
+
+
+@pytest.fixture
+def carrier(request, tmp_path) -> Carrier:
+    kind, *fate = request.param if isinstance(request.param, tuple) else (request.param,)
+    if kind is Vonage:
+        return Vonage(*fate, private_key=new_key(tmp_path / "private.key"))
+    return kind(*fate)
+
+
+def named(kinds):
+    """Parameters of tests, by their provider's name."""
+    name = lambda kind: kind.side.name if isinstance(kind, type) else kind[0].side.name  # noqa: E731
+    return pytest.mark.parametrize("carrier", kinds, indirect=True, ids=name)
+
+
+every_provider = named(CARRIERS)
 
 
 async def until(condition) -> None:
@@ -229,106 +215,122 @@ async def until(condition) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_who_takes_the_call_meets_the_caller_in_a_conference():
-    async with Twilio() as twilio, calling(twilio) as (house, call, caller):
-        moving = asyncio.create_task(call.transfer(COLLEAGUE, briefing="A caller about a parcel."))
-        await asyncio.wait_for(twilio.answered.wait(), 10)
+async def asked(exchange: Exchange, call):
+    """The transfer under way, and the colleague's telephone once the question was heard."""
+    moving = asyncio.create_task(call.transfer(COLLEAGUE, briefing=BRIEFING))
+    await asyncio.wait_for(exchange.answered.wait(), 10)
+    await until(lambda: len(exchange.legs) == 2)
+    colleague = next(leg for name, leg in exchange.legs.items() if name != "call-1")
+    await colleague.until_heard(5 * WORD_S)
+    return moving, colleague
+
+
+@every_provider
+async def test_who_takes_the_call_meets_the_caller_in_a_room(carrier):
+    async with calling(carrier) as (house, call, caller, exchange):
         before = caller.heard_s
-        colleague = twilio.legs["CA2"]
-        await colleague.until_heard(5 * WORD_S)
+        moving, colleague = await asked(exchange, call)
         assert caller.heard_s > before + 0.5, "the caller waits in silence"
-        assert not twilio.rooms and not moving.done()
+        mine, theirs = carrier.calls["call-1"], carrier.calls[colleague.side.call_id]
+        assert mine.document is None and not moving.done()
         await colleague.press("1")
         await asyncio.wait_for(moving, 20)
         await until(lambda: not house.active)
-        assert twilio.rooms["CA1"] == twilio.rooms["CA2"]
+        assert carrier.room(mine) == carrier.room(theirs) is not None
         assert call.state is CallState.TRANSFERRED
-        assert twilio.status == {"CA1": "in-progress", "CA2": "in-progress"}, "nobody was cut off"
-    (placed,) = twilio.calls
-    assert (placed["To"], placed["From"]) == (COLLEAGUE, CALLED)
-    assert twilio.asked[0][2]["authorization"].startswith("Basic ")
+        assert {mine.state, theirs.state} == {carrier.talking}, "nobody was cut off"
+    assert (theirs.to.lstrip("+"), theirs.ours.lstrip("+")) == (COLLEAGUE[1:], CALLED[1:])
 
 
-async def test_a_no_lets_the_caller_come_back():
-    async with Twilio() as twilio, calling(twilio) as (house, call, caller):
-        moving = asyncio.create_task(call.transfer(COLLEAGUE, briefing="A caller about a parcel."))
-        await asyncio.wait_for(twilio.answered.wait(), 10)
-        await twilio.legs["CA2"].until_heard(5 * WORD_S)
-        await twilio.legs["CA2"].press("2")
+@named([Twilio, Vonage])
+async def test_a_no_lets_the_caller_come_back(carrier):
+    async with calling(carrier) as (house, call, caller, exchange):
+        moving, colleague = await asked(exchange, call)
+        await colleague.press("2")
         with pytest.raises(NotTakenError, match="took the call"):
             await asyncio.wait_for(moving, 20)
-        assert twilio.status["CA2"] == "completed" and not twilio.rooms
+        assert carrier.calls[colleague.side.call_id].state == carrier.over
+        assert carrier.calls["call-1"].document is None
         assert call.state is CallState.TALKING and house.active == 1
         assert not caller.closed.is_set()
 
 
 @pytest.mark.parametrize(
-    ("fate", "why"), [("busy", "busy"), ("no-answer", "nobody answered"), ("failed", "no such")]
+    ("carrier", "why"),
+    [
+        ((Twilio, "busy"), "busy"),
+        ((Twilio, "failed"), "no such"),
+        ((Telnyx, "no-answer"), "nobody answered"),
+        ((Plivo, "no-answer"), "nobody answered"),
+        ((Vonage, "unanswered"), "nobody answered"),
+        ((Vonage, "rejected"), "declined"),
+    ],
+    indirect=["carrier"],
 )
-async def test_who_cannot_be_reached_is_not_waited_for(fate, why):
-    async with Twilio(fate) as twilio, calling(twilio) as (house, call, _):
+async def test_who_cannot_be_reached_is_not_waited_for(carrier, why):
+    async with calling(carrier) as (house, call, _, _):
         with pytest.raises(NotTakenError, match=why):
-            await asyncio.wait_for(call.transfer(COLLEAGUE, briefing="A caller."), 15)
+            await asyncio.wait_for(call.transfer(COLLEAGUE, briefing=BRIEFING), 15)
         assert call.state is CallState.TALKING and house.active == 1
+        # Ending a call that never was is asked once, and Plivo has no such call any more.
+        carrier.refused.clear()
 
 
-async def test_a_caller_who_hangs_up_frees_the_one_who_is_asked():
-    async with Twilio() as twilio, calling(twilio) as (house, call, caller):
-        moving = asyncio.create_task(call.transfer(COLLEAGUE, briefing="A caller about a parcel."))
-        await asyncio.wait_for(twilio.answered.wait(), 10)
-        await twilio.legs["CA2"].until_heard(0.3)
+@named([Twilio, Plivo])
+async def test_a_caller_who_hangs_up_frees_the_one_who_is_asked(carrier):
+    async with calling(carrier) as (house, call, caller, exchange):
+        moving, colleague = await asked(exchange, call)
         await caller.end()
         with pytest.raises(NotTakenError, match="hung up"):
             await asyncio.wait_for(moving, 20)
-        await until(lambda: twilio.status["CA2"] == "completed" and not house.active)
-        assert not twilio.rooms
+        theirs = carrier.calls[colleague.side.call_id]
+        await until(lambda: theirs.state == carrier.over and not house.active)
+        assert theirs.document is None
+        carrier.refused.clear()
 
 
-async def test_who_hangs_up_after_saying_yes_keeps_nobody_waiting():
-    async with Twilio() as twilio, calling(twilio) as (house, call, _):
-        moving = asyncio.create_task(call.transfer(COLLEAGUE, briefing="A caller about a parcel."))
-        await asyncio.wait_for(twilio.answered.wait(), 10)
-        await twilio.legs["CA2"].until_heard(5 * WORD_S)
-        await twilio.legs["CA2"].press("1")
-        twilio.status["CA2"] = "completed"
-        with pytest.raises(NotTakenError, match="hung up"):
+@named([Twilio, Telnyx])
+async def test_who_hangs_up_after_saying_yes_keeps_nobody_waiting(carrier):
+    async with calling(carrier) as (house, call, _, exchange):
+        moving, colleague = await asked(exchange, call)
+        await colleague.press("1")
+        carrier.calls[colleague.side.call_id].state = carrier.over
+        with pytest.raises(NotTakenError):
             await asyncio.wait_for(moving, 20)
-        assert "CA1" not in twilio.rooms and house.active == 1
+        assert carrier.calls["call-1"].document is None and house.active == 1
+        # Whoever is gone can neither be moved nor ended.
+        carrier.refused.clear()
 
 
-async def test_plivo_asks_where_a_transferred_call_goes():
-    def signed(url, form):
-        params = "".join(k + form[k] for k in sorted(form))
-        nonce = "12345"
-        proof = signature(f"{url}?{params}.{nonce}", hashlib.sha256)
-        return {"X-Plivo-Signature-V3-Nonce": nonce, "X-Plivo-Signature-V3": proof}
+@every_provider
+async def test_a_call_is_handed_over_at_once(carrier):
+    async with calling(carrier) as (house, call, caller, _):
+        await call.transfer(COLLEAGUE)
+        mine = carrier.calls["call-1"]
+        assert carrier.dialled(mine).lstrip("+") == COLLEAGUE[1:]
+        await caller.end()
+        await until(lambda: not house.active)
+        assert mine.state == carrier.talking, "the provider has the call now: not ours to end"
 
-    async with Provider() as plivo:
-        credentials = {"auth_id": "MA1", "api_url": plivo.url}
-        async with served("plivo", credentials, greeting="one two") as (house, address):
-            path, form = "/phone/plivo/answer", {"CallUUID": "C1", "From": CALLER, "To": CALLED}
-            document = await order(address, path, form, signed(f"http://{address}{path}", form))
-            leg = Leg(PlivoSide("C1"))
-            url = re.search(r">(ws://[^<]+)</Stream>", document)[1]
-            talking = asyncio.create_task(leg.talk(url))
-            await leg.until_heard(2 * WORD_S - 0.1)
-            (session,) = house.running
-            call = session._dialogue.conversation.call
-            await call.transfer(COLLEAGUE)
-            (asked,) = plivo.asked
-            assert asked[:2] == ("POST", "/v1/Account/MA1/Call/C1/")
-            wanted = json.loads(asked[3])
-            assert (wanted["legs"], wanted["aleg_method"]) == ("aleg", "POST")
-            target = wanted["aleg_url"]
-            async with httpx.AsyncClient() as client:
-                assert (await client.post(target, data=form)).status_code == 403
-            there = urlsplit(target).path
-            again = await order(address, there, form, signed(target, form))
-            assert f"<Dial><Number>{COLLEAGUE}</Number></Dial>" in again
-            with pytest.raises(AssertionError):
-                await order(address, there, form, signed(target, form))  # good once
-            await leg.end()
-            await talking
-            await until(lambda: not house.active)
-        # The provider has the call now: it is not ours to end.
-        assert len(plivo.asked) == 1
+
+async def test_a_provider_without_requests_says_that_it_cannot():
+    section = {"user": "exotel", "password": TOKEN}
+    async with served("exotel", section, greeting="one two") as (house, address):
+        side = ExotelSide("call-1")
+        method, path, headers, body = webhook(side)
+        async with httpx.AsyncClient() as client:
+            response = await client.request(
+                method, f"http://{address}{path}", headers=headers, content=body
+            )
+        leg = Leg(side)
+        talking = asyncio.create_task(leg.talk(response.json()["url"]))
+        await leg.until_heard(2 * WORD_S - 0.1)
+        (session,) = house.running
+        call = session._dialogue.conversation.call
+        for briefing in ("", BRIEFING):
+            with pytest.raises(UnsupportedError, match="exotel cannot transfer"):
+                await call.transfer(COLLEAGUE, briefing=briefing)
+        assert call.state is CallState.TALKING
+        await leg.end()
+        await talking
+        await until(lambda: not house.active)

@@ -1,9 +1,9 @@
 """A provider's media stream as a Pipecat transport."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -17,42 +17,10 @@ from agent.transports.phone.output import PhoneOutput
 from agent.transports.phone.playback import PlaybackClock
 from agent.transports.phone.providers.stream import MediaStream
 from agent.transports.phone.recording import Recording
+from agent.transports.phone.rest import Rest, TransferError
 
 _CLOSE_S = 3.0
 """How long a provider that closes the stream itself may take."""
-
-
-class Rest(Protocol):
-    """What a provider does with a call on request, beside its media stream."""
-
-    async def hang_up(self, call_id: str) -> None:
-        """End the call."""
-
-    async def transfer(self, call: CallFacts, to: str) -> None:
-        """Connect the caller to another number."""
-
-
-class MeetingRest(Rest, Protocol):
-    """A provider's requests, of one that lets calls meet in a room."""
-
-    async def call(self, to: str, ours: str, stream_url: str, room: str) -> str:
-        """Call somebody, who is talked to over a stream, and waits in a room when it is closed.
-
-        Args:
-            to: Who is called.
-            ours: The number that is shown there.
-            stream_url: Where the provider connects once somebody has answered.
-            room: Where they wait afterwards, unless they were hung up on.
-
-        Returns:
-            The provider's name of the call.
-        """
-
-    async def status(self, call_id: str) -> str:
-        """What has become of a call, in the provider's word; empty if it does not say."""
-
-    async def meet(self, call_id: str, room: str) -> None:
-        """Send a call into a room; its stream ends."""
 
 
 class PhoneTransport(BaseTransport):
@@ -106,6 +74,8 @@ class PhoneTransport(BaseTransport):
         self._transferred_to: str | None = None
         self.stays = False
         """Whether the call goes on when its stream is closed."""
+        self.moves_on: Callable[[], Awaitable[None]] | None = None
+        """What lets a call that stays go on elsewhere, before its stream is closed."""
         clock = PlaybackClock(rate, has_marks=stream.capabilities.mark)
         self.connection = Connection(line, stream, started, InboundAudio(rate), clock)
         params = TransportParams(
@@ -145,6 +115,9 @@ class PhoneTransport(BaseTransport):
         connection.stop_recording(asyncio.get_running_loop().time())
         if not connection.gone.is_set():
             await self._take_leave()
+        elif self.moves_on:
+            # Who has hung up goes nowhere.
+            self.stays = False
         await connection.line.close()
         self.call.ended()
         logger.info(
@@ -200,6 +173,12 @@ class PhoneTransport(BaseTransport):
                     await connection.gone.wait()
             except TimeoutError:
                 logger.warning("{} did not close the stream", connection.stream.name)
+        if self.stays and self.moves_on:
+            try:
+                await self.moves_on()
+            except TransferError as error:
+                logger.error("a call could not go on: {}", error)
+                self.stays = False
         if self._rest is not None and not self.stays:
             await self._rest.hang_up(self.call.facts.id)
 

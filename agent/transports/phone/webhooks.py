@@ -1,17 +1,15 @@
-"""What a provider asks when a call comes in, and what we answer. Pure.
+"""What a provider asks when a call comes in. Pure.
 
-One gate per provider: it knows the provider's secrets, so it tells friend from stranger, reads who
-calls whom, and writes the document that brings the call's sound to us.
+One gate per provider: it knows the provider's secrets, so it tells friend from stranger, and reads
+who calls whom. What it is answered is in `documents.py`.
 """
 
 import importlib.util
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape, quoteattr
 
 from agent.errors import SettingsError
 from agent.settings import (
@@ -25,6 +23,7 @@ from agent.settings import (
 )
 from agent.transports.phone import signatures
 from agent.transports.phone.call import CallFacts
+from agent.transports.phone.documents import Documents, ExotelJson, Ncco, PlivoXml, Texml, Twiml
 from agent.transports.phone.providers.exotel import ExotelStream
 from agent.transports.phone.providers.genesys import GenesysStream
 from agent.transports.phone.providers.plivo import PlivoStream
@@ -33,10 +32,6 @@ from agent.transports.phone.providers.telnyx import TelnyxStream
 from agent.transports.phone.providers.twilio import TwilioStream
 from agent.transports.phone.providers.vonage import VonageStream
 from agent.transports.phone.wire import MalformedError, optional_text, parse, text
-
-_XML = "application/xml"
-_JSON = "application/json"
-_BUSY_LINE = "All our lines are busy. Please call again in a few minutes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +75,6 @@ class Request:
             return {}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a webhook is answered with."""
-
-    media_type: str
-    body: str
-    status: int = 200
-
-
 class Gate(ABC):
     """A provider's way in.
 
@@ -108,9 +94,11 @@ class WebhookGate(Gate):
 
     Attributes:
         method: How it asks.
+        documents: What it is answered with.
     """
 
     method: ClassVar[str] = "POST"
+    documents: ClassVar[Documents]
 
     @abstractmethod
     def admits(self, request: Request, now_s: float) -> bool:
@@ -123,22 +111,6 @@ class WebhookGate(Gate):
         Raises:
             MalformedError: The request does not say which call it is.
         """
-
-    @abstractmethod
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Bring the call's sound to `url`."""
-
-    @abstractmethod
-    def busy(self) -> Answer:
-        """Refuse the call."""
-
-
-class ConnectingGate(WebhookGate):
-    """A provider that asks again when a call is to be connected elsewhere."""
-
-    @abstractmethod
-    def connect(self, to: str) -> Answer:
-        """Connect the call to a destination."""
 
 
 def gates(settings: PhoneSettings) -> dict[str, Gate]:
@@ -171,6 +143,7 @@ class TwilioGate(WebhookGate):
     """TwiML. Signs the webhook and the upgrade."""
 
     stream = TwilioStream
+    documents = Twiml()
 
     def __init__(self, settings: TwilioSettings) -> None:
         self._token = settings.auth_token.get_secret_value()
@@ -189,20 +162,12 @@ class TwilioGate(WebhookGate):
         """Read the form."""
         return _from_form("twilio", dict(request.form()), "CallSid", "From", "To")
 
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Connect a stream; whoever closes it ends the call."""
-        stream = f"<Connect><Stream url={quoteattr(url)}/></Connect><Hangup/>"
-        return _xml(stream)
-
-    def busy(self) -> Answer:
-        """Refuse the call."""
-        return _xml('<Reject reason="busy"/>')
-
 
 class TelnyxGate(WebhookGate):
     """TeXML. Signs the webhook."""
 
     stream = TelnyxStream
+    documents = Texml()
 
     def __init__(self, settings: TelnyxSettings) -> None:
         self._key = settings.public_key
@@ -221,23 +186,12 @@ class TelnyxGate(WebhookGate):
         """Read the form."""
         return _from_form("telnyx", dict(request.form()), "CallSid", "From", "To")
 
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Connect a stream; without the mode it would be silently one-way."""
-        stream = (
-            f'<Connect><Stream url={quoteattr(url)} bidirectionalMode="rtp" '
-            'bidirectionalCodec="PCMU" codec="PCMU"/></Connect><Hangup/>'
-        )
-        return _xml(stream)
 
-    def busy(self) -> Answer:
-        """Refuse the call."""
-        return _xml('<Reject reason="busy"/>')
-
-
-class PlivoGate(ConnectingGate):
+class PlivoGate(WebhookGate):
     """Plivo XML. Signs the webhook."""
 
     stream = PlivoStream
+    documents = PlivoXml()
 
     def __init__(self, settings: PlivoSettings) -> None:
         self._token = settings.auth_token.get_secret_value()
@@ -256,28 +210,12 @@ class PlivoGate(ConnectingGate):
         """Read the form."""
         return _from_form("plivo", dict(request.form()), "CallUUID", "From", "To")
 
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Connect a stream."""
-        stream = (
-            '<Stream bidirectional="true" keepCallAlive="true" '
-            f'contentType="audio/x-mulaw;rate=8000">{url}</Stream><Hangup/>'
-        )
-        return _xml(stream)
-
-    def busy(self) -> Answer:
-        """Refuse the call."""
-        return _xml('<Hangup reason="busy"/>')
-
-    def connect(self, to: str) -> Answer:
-        """Dial a number, or a SIP address."""
-        noun = "User" if to.startswith(("sip:", "sips:")) else "Number"
-        return _xml(f"<Dial><{noun}>{escape(to)}</{noun}></Dial>")
-
 
 class ExotelGate(WebhookGate):
     """The Voicebot applet's dynamic address. Signs nothing; a password is in the address."""
 
     stream = ExotelStream
+    documents = ExotelJson()
     method = "GET"
 
     def __init__(self, settings: ExotelSettings) -> None:
@@ -292,19 +230,12 @@ class ExotelGate(WebhookGate):
         """Read the query."""
         return _from_form("exotel", request.asked(), "CallSid", "CallFrom", "CallTo")
 
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Say where the stream goes."""
-        return Answer(_JSON, json.dumps({"url": url}))
-
-    def busy(self) -> Answer:
-        """Refuse the call."""
-        return Answer(_JSON, json.dumps({"error": _BUSY_LINE}), status=503)
-
 
 class VonageGate(WebhookGate):
     """NCCO. Signs the webhook."""
 
     stream = VonageStream
+    documents = Ncco()
 
     def __init__(self, settings: VonageSettings) -> None:
         self._secret = settings.signature_secret.get_secret_value()
@@ -325,21 +256,6 @@ class VonageGate(WebhookGate):
             optional_text(message, "from"),
             optional_text(message, "to"),
         )
-
-    def answer(self, url: str, facts: CallFacts) -> Answer:
-        """Connect a stream; its headers come back in its first message."""
-        given = {"call_id": facts.id, "caller": facts.caller, "called": facts.called}
-        endpoint = {
-            "type": "websocket",
-            "uri": url,
-            "content-type": "audio/l16;rate=16000",
-            "headers": {name: value for name, value in given.items() if value},
-        }
-        return Answer(_JSON, json.dumps([{"action": "connect", "endpoint": [endpoint]}]))
-
-    def busy(self) -> Answer:
-        """Refuse the call."""
-        return Answer(_JSON, json.dumps([{"action": "talk", "text": _BUSY_LINE}]))
 
 
 class GenesysGate(Gate):
@@ -364,7 +280,3 @@ def _from_form(
     return CallFacts(
         text(form, call), channel, optional_text(form, caller), optional_text(form, called)
     )
-
-
-def _xml(inside: str) -> Answer:
-    return Answer(_XML, f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>')

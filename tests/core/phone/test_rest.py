@@ -1,9 +1,8 @@
 """Requests to a provider's interface, as a web server receives them."""
 
-import asyncio
 import base64
 import json
-from urllib.parse import parse_qs
+from pathlib import Path
 
 import pytest
 
@@ -12,139 +11,126 @@ from agent.settings import PhoneSettings
 from agent.transports.phone import rest as requests
 from agent.transports.phone.call import CallFacts, Direction
 from agent.transports.phone.rest import TransferError
+from tests.core.phone.carriers import CARRIERS, Carrier, Vonage, new_key
+
+TO = "+49555"
+SIP = "sip:desk@pbx.example"
 
 
-def rest(settings, name):
-    return requests.rest(settings, name, lambda to: f"https://voice.example/connect/{to}")
+@pytest.fixture(scope="session")
+def vonage_key(tmp_path_factory) -> str:
+    pytest.importorskip("cryptography")
+    return new_key(tmp_path_factory.mktemp("vonage") / "private.key")
 
 
-def call(name):
-    return CallFacts(name, "x", "+491", "+492")
+@pytest.fixture(params=CARRIERS, ids=lambda carrier: carrier.side.name)
+def carrier(request) -> Carrier:
+    if request.param is Vonage:
+        return Vonage(private_key=request.getfixturevalue("vonage_key"))
+    return request.param()
 
 
-class Provider:
-    """Answers every request with one status, and keeps them."""
-
-    def __init__(self, status):
-        self._status = status
-        self.asked = []
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        line, *lines = head.strip().split("\r\n")
-        headers = {k.lower(): v for k, v in (item.split(": ", 1) for item in lines)}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.asked.append((line, headers, body.decode()))
-        writer.write(f"HTTP/1.1 {self._status} X\r\nContent-Length: 0\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
-
-
-def settings(url):
-    return PhoneSettings.model_validate(
-        {
-            "public_url": "https://voice.example",
-            "twilio": {"auth_token": "secret", "account_sid": "AC1", "api_url": url},
-            "telnyx": {"public_key": "x", "api_key": "KEY", "api_url": url},
-            "plivo": {"auth_token": "secret", "auth_id": "MA1", "api_url": url},
-        }
-    )
-
-
-async def test_twilio_is_asked_to_transfer_and_to_hang_up():
-    async with Provider(200) as provider:
-        twilio = rest(settings(provider.url), "twilio")
-        await twilio.transfer(call("CA1"), "+1<2")
-        await twilio.hang_up("CA/1")
-    (line, headers, body), (second, _, ended) = provider.asked
-    assert line == "POST /2010-04-01/Accounts/AC1/Calls/CA1.json HTTP/1.1"
-    assert headers["authorization"] == "Basic " + base64.b64encode(b"AC1:secret").decode()
-    assert parse_qs(body) == {"Twiml": ["<Response><Dial>+1&lt;2</Dial></Response>"]}
-    assert "Calls/CA%2F1.json" in second and parse_qs(ended) == {"Status": ["completed"]}
-
-
-async def test_telnyx_is_asked_to_transfer_and_to_hang_up():
-    async with Provider(200) as provider:
-        telnyx = rest(settings(provider.url), "telnyx")
-        await telnyx.transfer(call("v3:abc"), "+12")
-        await telnyx.hang_up("v3:abc")
-    (line, headers, body), (second, _, _) = provider.asked
-    assert line == "POST /v2/calls/v3%3Aabc/actions/transfer HTTP/1.1"
-    assert headers["authorization"] == "Bearer KEY" and json.loads(body) == {"to": "+12"}
-    assert "actions/hangup" in second
-
-
-async def test_plivo_is_told_where_to_ask_and_to_hang_up():
-    async with Provider(202) as provider:
-        plivo = rest(settings(provider.url), "plivo")
-        await plivo.transfer(call("ab/1"), "+12")
-        await plivo.hang_up("ab/1")
-    (line, headers, body), (second, _, _) = provider.asked
-    assert line == "POST /v1/Account/MA1/Call/ab%2F1/ HTTP/1.1"
-    assert headers["authorization"] == "Basic " + base64.b64encode(b"MA1:secret").decode()
-    assert json.loads(body) == {
-        "legs": "aleg",
-        "aleg_url": "https://voice.example/connect/+12",
-        "aleg_method": "POST",
+def rest(carrier: Carrier, **instead):
+    section = {"public_key": "x"} if carrier.side.name == "telnyx" else {}
+    made = {
+        "public_url": "https://voice.example",
+        carrier.side.name: {**section, **carrier.settings(), **instead},
     }
-    assert second == "DELETE /v1/Account/MA1/Call/ab%2F1/ HTTP/1.1"
+    settings = PhoneSettings.model_validate(made)
+    return requests.rest(settings, carrier.side.name, carrier.keep)
 
 
-def vonage(url, key):
-    section = {
-        "signature_secret": "s",
-        "application_id": "app-1",
-        "private_key": str(key),
-        "api_url": url,
-    }
-    made = {"public_url": "https://voice.example", "vonage": section}
-    return rest(PhoneSettings.model_validate(made), "vonage")
+def facts(call_id, direction=Direction.INBOUND):
+    return CallFacts(call_id, "x", "+491", "+492", direction)
 
 
-async def test_vonage_is_asked_by_the_application_itself(tmp_path):
-    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+async def test_a_call_is_connected_elsewhere_and_ended(carrier):
+    async with carrier:
+        ours = rest(carrier)
+        for call_id, to in (("a/1", TO), ("a/2", SIP)):
+            carrier.begin(call_id)
+            await ours.transfer(facts(call_id), to)
+            assert carrier.dialled(carrier.calls[call_id]).lstrip("+") == to.lstrip("+")
+            await ours.hang_up(call_id)
+            assert carrier.calls[call_id].state == carrier.over
+        # Over already: no fault.
+        await ours.hang_up("a/1")
+        await ours.hang_up("nobody")
+    assert all("a%2F1" in asked.path for asked in carrier.asked[:2]), "an id is no path"
+
+
+async def test_somebody_is_called_and_looked_at(carrier):
+    async with carrier:
+        ours = rest(carrier)
+        assert ours.can_call
+        call_id = await ours.call(TO, "+492", "https://voice.example/called/1")
+        (call,) = carrier.calls.values()
+        assert call.id == call_id and call.url == "https://voice.example/called/1"
+        assert (call.to.lstrip("+"), call.ours.lstrip("+")) == ("49555", "492")
+        assert await ours.status(call_id) == "ringing"
+        for state in (carrier.talking, carrier.unanswered, carrier.over):
+            call.state = state
+            assert await ours.status(call_id) == state
+        assert await ours.status("nobody") == ""
+
+
+async def test_two_calls_meet_in_a_room(carrier):
+    async with carrier:
+        ours = rest(carrier)
+        for call_id in ("a", "b"):
+            carrier.begin(call_id)
+            await ours.meet(call_id, "duplex1234")
+        assert {carrier.room(call) for call in carrier.calls.values()} == {"duplex1234"}
+    assert not carrier.refused
+
+
+async def test_a_refusal_leaves_the_call_and_says_so(carrier):
+    async with carrier:
+        carrier.begin("a")
+        ours = rest(carrier)
+        carrier.refusal = 422
+        with pytest.raises(TransferError, match="transfer"):
+            await ours.transfer(facts("a"), TO)
+        with pytest.raises(TransferError, match="put the call through"):
+            await ours.meet("a", "room")
+        with pytest.raises(TransferError, match="did not call"):
+            await ours.call(TO, "+492", "https://voice.example/called/1")
+        assert await ours.status("a") == ""
+        await ours.hang_up("a")
+    assert carrier.calls["a"].document is None
+
+
+async def test_an_unreachable_provider_is_no_crash(carrier):
+    async with carrier:
+        ours = rest(carrier, api_url="http://127.0.0.1:9")
+        await ours.hang_up("a")
+        with pytest.raises(TransferError):
+            await ours.transfer(facts("a"), TO)
+
+
+async def test_the_number_shown_is_ours_whoever_called(vonage_key):
+    async with Vonage(private_key=vonage_key) as vonage:
+        ours = rest(vonage)
+        for call_id, direction in (("a", Direction.INBOUND), ("b", Direction.OUTBOUND)):
+            vonage.begin(call_id)
+            await ours.transfer(facts(call_id, direction), TO)
+        shown = [vonage.calls[name].document[0]["from"] for name in "ab"]
+    assert shown == ["492", "491"]
+
+
+async def test_vonage_is_asked_by_the_application_itself(vonage_key):
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key = generate_private_key(65537, 2048)
-    pem = tmp_path / "private.key"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    async with Provider(204) as provider:
-        ours = vonage(provider.url, pem)
-        await ours.transfer(call("u-1"), "+12")
-        out = CallFacts("u-2", "vonage", "+493", "+494", Direction.OUTBOUND)
-        await ours.transfer(out, "sip:desk@pbx.example")
-        await ours.hang_up("u-1")
-    (line, headers, body), (_, _, other), (_, _, ended) = provider.asked
-    assert line == "PUT /v1/calls/u-1 HTTP/1.1"
-    ncco = [{"action": "connect", "endpoint": [{"type": "phone", "number": "12"}], "from": "492"}]
-    destination = {"type": "ncco", "ncco": ncco}
-    assert json.loads(body) == {"action": "transfer", "destination": destination}
-    (connect,) = json.loads(other)["destination"]["ncco"]
-    assert connect["endpoint"] == [{"type": "sip", "uri": "sip:desk@pbx.example"}]
-    assert connect["from"] == "493" and json.loads(ended) == {"action": "hangup"}
-    signed, _, proof = headers["authorization"].removeprefix("Bearer ").rpartition(".")
+    async with Vonage(private_key=vonage_key) as vonage:
+        await rest(vonage).hang_up("a")
+    signed, _, proof = vonage.asked[0].headers["authorization"].split()[1].rpartition(".")
     padded = [part + "=" * (-len(part) % 4) for part in (*signed.split("."), proof)]
     head, claims, signature = map(base64.urlsafe_b64decode, padded)
     # Raises if it was not this key.
-    key.public_key().verify(signature, signed.encode(), PKCS1v15(), SHA256())
+    public = load_pem_private_key(Path(vonage_key).read_bytes(), None).public_key()
+    public.verify(signature, signed.encode(), PKCS1v15(), SHA256())
     assert json.loads(head)["alg"] == "RS256"
     claims = json.loads(claims)
     assert claims["application_id"] == "app-1" and claims["exp"] == claims["iat"] + 60
@@ -152,34 +138,30 @@ async def test_vonage_is_asked_by_the_application_itself(tmp_path):
 
 def test_a_key_of_vonages_that_is_none_is_told_at_the_start(tmp_path):
     pytest.importorskip("cryptography")
-    with pytest.raises(SettingsError, match="private_key"):
-        vonage("http://127.0.0.1:9", tmp_path / "missing.key")
     (tmp_path / "wrong.key").write_text("no key")
-    with pytest.raises(SettingsError, match="private_key"):
-        vonage("http://127.0.0.1:9", tmp_path / "wrong.key")
-
-
-async def test_a_refused_transfer_leaves_the_call_and_says_so():
-    async with Provider(422) as provider:
-        for name in ("twilio", "telnyx", "plivo"):
-            with pytest.raises(TransferError):
-                await rest(settings(provider.url), name).transfer(call("1"), "+1")
-            # A call that is over cannot be ended again: no error.
-            await rest(settings(provider.url), name).hang_up("1")
-
-
-async def test_an_unreachable_provider_is_no_crash():
-    twilio = rest(settings("http://127.0.0.1:9"), "twilio")
-    await twilio.hang_up("CA1")
-    with pytest.raises(TransferError):
-        await twilio.transfer(call("CA1"), "+1")
+    for name in ("missing.key", "wrong.key"):
+        vonage = Vonage(private_key=str(tmp_path / name))
+        vonage.url = "http://127.0.0.1:9"
+        with pytest.raises(SettingsError, match="private_key"):
+            rest(vonage)
 
 
 def test_without_credentials_there_is_nothing_to_ask_with():
-    bare = PhoneSettings.model_validate(
-        {"public_url": "https://voice.example", "twilio": {"auth_token": "secret"}}
-    )
-    assert rest(bare, "twilio") is None and rest(bare, "plivo") is None
+    sections = {
+        "twilio": {"auth_token": "secret"},
+        "telnyx": {"public_key": "x", "api_key": "KEY"},
+        "plivo": {"auth_token": "secret"},
+        "vonage": {"signature_secret": "secret"},
+    }
+    bare = PhoneSettings.model_validate({"public_url": "https://voice.example", **sections})
+    assert not any(requests.rest(bare, name, str) for name in (*sections, "exotel", "genesys"))
+
+
+def test_telnyx_calls_nobody_without_its_application():
+    section = {"public_key": "x", "api_key": "KEY", "account_sid": "acc-1"}
+    made = {"public_url": "https://voice.example", "telnyx": section}
+    telnyx = requests.rest(PhoneSettings.model_validate(made), "telnyx", str)
+    assert telnyx is not None and not telnyx.can_call
 
 
 def test_a_provider_needs_a_public_address():
