@@ -180,7 +180,7 @@ def test_a_strangers_webhook_is_refused_and_a_broken_one_malformed(name):
             facts = gate.facts(asked)
         except MalformedError:
             return
-        assert facts.id and gate.answer("wss://voice.example/x", facts).body
+        assert facts.id and gate.documents.stream("wss://voice.example/x", facts).body
 
     every()
 
