@@ -3,12 +3,21 @@
     python -m benchmarks.instant [--port 0] [--answer-s 0.2]
 
 serves them as `duplex serve` serves the real ones, with the same settings from the environment.
+At each SIGUSR1 it appends a JSON line to `--memory-to`: what Python and the C library hold, and how
+much stays resident when the C library has given back what is free (glibc only).
 """
 
 import argparse
 import asyncio
 import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -114,8 +123,46 @@ def instant_models(settings: Settings, answer_s: float = 0.2) -> Models:
     )
 
 
-async def serve(port: int, answer_s: float) -> None:
+class _Mallinfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc, in bytes."""
+
+    _fields_ = [  # noqa: RUF012 - as ctypes wants it
+        (name, ctypes.c_size_t)
+        for name in ("arena", "n1", "n2", "n3", "mapped", "n4", "n5", "used", "free", "top")
+    ]
+
+
+def memory() -> dict[str, int]:
+    """What is held now, garbage collected; KB but for the counts."""
+    library = ctypes.CDLL(None)
+    library.mallinfo2.restype = _Mallinfo
+    gc.collect()
+    held, resident_kb = library.mallinfo2(), _resident_kb()
+    library.malloc_trim(0)
+    return {
+        "python_blocks": sys.getallocatedblocks(),
+        "python_objects": len(gc.get_objects()),
+        "malloc_used_kb": (held.used + held.mapped) >> 10,
+        "malloc_free_kb": held.free >> 10,
+        "rss_kb": resident_kb,
+        "rss_trimmed_kb": _resident_kb(),
+    }
+
+
+def _resident_kb() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 10
+
+
+async def serve(port: int, answer_s: float, memory_to: Path | None) -> None:
     """Serve until told to stop."""
+    if memory_to:
+
+        def tell() -> None:
+            with memory_to.open("a") as lines:
+                lines.write(json.dumps(memory()) + "\n")
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
     settings = load()
     set_up_logging(verbose=False, form=settings.logs.format)
     server = settings.server.model_copy(update={"port": port})
@@ -130,6 +177,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer-s", type=float, default=0.2, help="length of each answer")
+    parser.add_argument("--memory-to", type=Path, help="file for a line at each SIGUSR1")
     options = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(options.port, options.answer_s))
+        asyncio.run(serve(options.port, options.answer_s, options.memory_to))

@@ -14,6 +14,7 @@ the service's own. To be run quiet. Prints one JSON line:
   tells whether they were the limit.
 * ``overload``: arrivals at three times what the engine can do; latency of those let in, against the
   same engine unloaded, and how fast the others hear that they are not.
+* ``live_s``: from the start of the process to ``/livez`` saying 200, the slowest of three.
 * ``drain``: from SIGTERM, or from a file that appears, to ``/readyz`` saying 503, during a request;
   and whether that request was answered.
 """
@@ -81,6 +82,7 @@ async def measure(requests: int, seconds: float) -> dict[str, Any]:
     return {
         "benchmark": "parakeet_front",
         "machine": describe(),
+        "live_s": max(live() for _ in range(3)),
         "lone": {
             "service": await lone_in_process(requests),
             "http": lone_over_http(requests, "--no-guards"),
@@ -101,6 +103,15 @@ async def lone_in_process(requests: int) -> dict[str, float]:
         return [await timed(service, pcm) for _ in range(requests)]
 
     return milliseconds(await serving({}, QueueSettings(), work))
+
+
+def live() -> float:
+    """Start a server, and ask until it is alive."""
+    started_s = time.perf_counter()
+    with front() as (host, _):
+        while httpx.get(f"http://{host}/livez").status_code != 200:
+            pass
+        return round(time.perf_counter() - started_s, 2)
 
 
 def lone_over_http(requests: int, *options: str) -> dict[str, float]:
