@@ -87,7 +87,8 @@ test-parakeet: .venv-parakeet/tested ## NeMo and a real Triton, on tiny checkpoi
 
 # NVIDIA's server is taken out of its package; its embedded Python knows NumPy 1 only.
 .venv-parakeet/tested: .venv-parakeet/installed
-	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt pytest pytest-asyncio hypothesis
+	$(PARAKEET_PIP) install --progress-bar off -c constraints-parakeet.txt pytest pytest-asyncio hypothesis \
+		"tritonclient[http]"
 	rm -rf build/triton
 	$(PARAKEET_PIP) install -q --no-deps --target build/triton/server nvidia-pytriton==0.7.0
 	$(PARAKEET_PIP) install -q --no-deps --only-binary=:all: --target build/triton/numpy numpy==1.26.4
@@ -104,6 +105,7 @@ nightly: .venv/dev models ## leaks, flood, capacity, 10^5 cases a parser, and 30
 	$(BIN)/python -m benchmarks.flood
 	$(BIN)/python -m benchmarks.capacity
 	$(BIN)/python -m benchmarks.capacity --models real
+	$(BIN)/python -m benchmarks.full_house
 	DUPLEX_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/core/server/test_hostile.py \
 		tests/core/server/test_hostile_peers.py
 	$(BIN)/python -m tests.realtime_fuzz --cases 100000

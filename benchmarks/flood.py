@@ -109,7 +109,7 @@ async def _call(url: str, track: Any) -> dict[str, Any]:
         "packets": len(heard.lateness_s),
         "lateness_p50_s": quantile(heard.lateness_s, 0.5),
         "lateness_p99_s": quantile(heard.lateness_s, 0.99),
-        "failures": heard.failures,
+        "failures": [*heard.failures, *("refused" for _ in heard.refused)],
     }
 
 

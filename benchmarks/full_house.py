@@ -39,7 +39,7 @@ async def _come(url: str, track: Any, heard: Heard, after_s: float, end_s: float
         told = len(heard.refused)
         await converse(url, np.resize(track, round(left_s * RATE)), heard)
         if len(heard.refused) > told:
-            await asyncio.sleep(heard.refused[-1] or 1.0)
+            await asyncio.sleep(min(heard.refused[-1] or 1.0, max(0.0, end_s - clock())))
 
 
 async def fill(server: Server, track: Any, callers: int, lasting_s: float) -> dict[str, Any]:

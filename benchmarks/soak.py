@@ -1,17 +1,23 @@
 """Half an hour of mixed load, and what it leaves behind.
 
-    python -m benchmarks.soak [--minutes 30] [--callers 4]
+    python -m benchmarks.soak [--minutes 30] [--callers 4] [--crowd 0]
 
 Models answer at once. At any time some callers converse; others come and go in a second, break off
-in the middle and go on, send nonsense, or are turned away. Prints one JSON line: the footprint of
-the server's process each minute, what failed, and what the server counted.
+in the middle and go on, send nonsense, or are turned away. In the second third of the time
+`--crowd` callers more converse. Prints one JSON line: the footprint of the server's process each
+minute, what Python and the C library hold at the end of each third, what failed, and what the
+server counted.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
+import signal
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,23 +62,47 @@ async def _come_and_go(url: str, over: asyncio.Event, dice: random.Random) -> No
         await asyncio.sleep(dice.uniform(0.1, 1.0))
 
 
-async def soak(server: Server, minutes: float, callers: int) -> dict[str, Any]:
+async def _memory(server: Server, told: Path) -> dict[str, int]:
+    """Ask for another line of what `benchmarks.instant` says it holds."""
+    before = told.read_text().count("\n") if told.exists() else 0
+    os.kill(server.pid, signal.SIGUSR1)
+    for _ in range(300):
+        await asyncio.sleep(0.1)
+        lines = told.read_text().splitlines() if told.exists() else []
+        if len(lines) > before:
+            return dict(json.loads(lines[-1]))
+    raise SystemExit("the server does not tell what it holds")
+
+
+async def soak(
+    server: Server, told: Path, minutes: float, callers: int, crowd: int
+) -> dict[str, Any]:
     """All of it at once."""
-    over, heard, dice = asyncio.Event(), Heard(), random.Random(1)
+    heard, dice = Heard(), random.Random(1)
+    over, left = asyncio.Event(), asyncio.Event()
+    seen, held = [], []
     async with asyncio.TaskGroup() as group:
         for _ in range(callers):
             group.create_task(_talk(server.url, heard, over, dice))
         for _ in range(2):
             group.create_task(_come_and_go(server.url, over, dice))
-        seen = []
-        for _ in range(max(1, round(minutes))):
-            await asyncio.sleep(min(60.0, minutes * 60))
-            seen.append(footprint(server))
+        for third in range(3):
+            if third == 1:
+                for _ in range(crowd):
+                    group.create_task(_talk(server.url, heard, left, dice))
+            for _ in range(max(1, round(minutes / 3))):
+                await asyncio.sleep(min(60.0, minutes * 20))
+                seen.append(footprint(server))
+            if third == 1:
+                left.set()
+            held.append(await _memory(server, told))
         over.set()
     await asyncio.sleep(5.0)
     return {
         "minutes": minutes,
+        "crowd": crowd,
         "each_minute": seen,
+        "each_third": held,
         "after": footprint(server),
         "lateness_p99_s": quantile(heard.lateness_s, 0.99),
         "voice_to_voice_p90_s": quantile(heard.voice_to_voice_s, 0.9),
@@ -87,15 +117,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--callers", type=int, default=4)
+    parser.add_argument("--crowd", type=int, default=0)
     options = parser.parse_args()
     environ = {
-        "DUPLEX_SERVER__MAX_SESSIONS": str(options.callers + 4),
+        "DUPLEX_SERVER__MAX_SESSIONS": str(options.callers + options.crowd + 4),
         "DUPLEX_AGENT__GREETING": "",
         "DUPLEX_SERVER__REJOIN_S": "2",
         "MALLOC_ARENA_MAX": "2",
     }
-    with serving(INSTANT, **environ) as server:
-        result = asyncio.run(soak(server, options.minutes, options.callers))
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "memory.jsonl"
+        with serving((*INSTANT, "--memory-to", str(told)), **environ) as server:
+            work = soak(server, told, options.minutes, options.callers, options.crowd)
+            result = asyncio.run(work)
     print(json.dumps({"benchmark": "soak", **result, **describe()}))
 
 

@@ -8,6 +8,8 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -91,6 +93,44 @@ def test_the_recognition_server_knows_its_options():
     with pytest.raises(SystemExit) as over:
         main([*rest[1:], "--help"])
     assert over.value.code == 0
+
+
+def healthy(service, port, **environ):
+    """Run the container's health check until it is content; False if it never is."""
+    kind, python, *check = SERVICES[service]["healthcheck"]["test"]
+    assert (kind, python) == ("CMD", "python")
+    here = [sys.executable, *(word.replace("8770", port) for word in check)]
+    for _ in range(300):
+        if subprocess.run(here, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL).returncode == 0:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_the_agents_container_starts_is_healthy_and_stops():
+    port = str(free_port())
+    environ = {name: filled(value) for name, value in SERVICES["agent"]["environment"].items()}
+    # A test listens to this machine only.
+    environ |= {"DUPLEX_SERVER__HOST": "127.0.0.1", "DUPLEX_SERVER__PORT": port}
+    live = LiveServer("-m", "agent", *command("agent")[1:], **environ)
+    live.wait_ready()
+    try:
+        assert healthy("agent", port, **os.environ, **environ), live.log()
+    finally:
+        live.stop()
+    assert live.wait() == 0
+
+
+def test_the_recognition_servers_container_starts_is_healthy_and_stops():
+    port = str(free_port())
+    here = ("--host", "127.0.0.1", "--port", port, "--engine", "fake")
+    live = LiveServer("-m", "agent", *command("parakeet")[1:], *here)
+    live.wait_ready()
+    try:
+        assert healthy("parakeet", port, **os.environ), live.log()
+    finally:
+        live.stop()
+    assert live.wait() == 0
 
 
 def test_prometheus_scrapes_where_they_listen():
