@@ -32,6 +32,10 @@ _ASKING = frozenset(
 )
 """Not "can", "could", "may": these open orders."""
 
+_INVERTED = frozenset("is are was were am does did isn't aren't doesn't didn't".split())
+"""Before their subject these ask whatever mark the recogniser puts: "Is water wet." Not "do" and
+"have", which open orders, nor "will", which is a name."""
+
 _LEADING = frozenset("and so but hey okay ok um please then now".split())
 
 
@@ -58,4 +62,6 @@ def is_question(text: str) -> bool:
     words = tokens(text)
     while words and words[0] in _LEADING:
         words = words[1:]
-    return len(words) >= 3 and words[0] in _ASKING and text.rstrip().endswith("?")
+    if len(words) < 3 or words[0] not in _ASKING:
+        return False
+    return text.rstrip().endswith("?") or words[0] in _INVERTED
