@@ -231,6 +231,7 @@ class Runtimes:
                 request,
                 extra_body=embedded_extra(slot),
                 warm=lambda messages, tools: warmer.warm(messages, tools, slot=slot),
+                read_ahead=lambda messages, tools: warmer.read_ahead(messages, tools, slot=slot),
                 window=ConversationWindow(_MOST_TOKENS, _KEPT_TOKENS),
                 is_embedded=True,
                 on_closed=lambda: server.slots.give_back(slot),

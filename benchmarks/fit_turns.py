@@ -1,6 +1,7 @@
 """Fit the weights of the end-of-turn sum.
 
     python -m benchmarks.turns_cache --data DIR --into CACHE
+    python -m benchmarks.turns_wording --cache CACHE
     python -m benchmarks.fit_turns --cache CACHE
 
 DIR holds `commands/` (github.com/Picovoice/speech-to-intent-benchmark), `digits/`
@@ -68,7 +69,7 @@ def fit(
     rows, labels, counts = [], [], []
     for pause, moments in zip(pauses, table, strict=True):
         for silence_s, moment in list(zip(HOPS_S, moments, strict=True))[::EVERY]:
-            if silence_s > UNTIL_S or np.isnan(moment).any():
+            if silence_s > UNTIL_S or np.isnan(moment[columns]).any():
                 continue
             rows.append(moment[columns])
             labels.append(float(pause.is_end))
@@ -116,12 +117,11 @@ def digits_say(pauses: Sequence[Pause], table: Floats) -> tuple[float, float]:
     return missing, math.log(chance(True, 1.0) / chance(False, 1.0))
 
 
-def write(
-    short: dict[str, float], continuous: dict[str, float], missing: float, complete: float
-) -> None:
+def write(ways: dict[str, dict[str, float]], missing: float, complete: float) -> None:
     def told(weights: dict[str, float]) -> str:
-        names = ("bias", "words", "length", "voice", "pause")
-        return ", ".join(f"{name}={weights[name]:.3f}" for name in names)
+        return "".join(f"        {name}={weights[name]:.3f},\n" for name in READ)
+
+    told_ways = "\n".join(f"    {name}=Weights(\n{told(way)}    )," for name, way in ways.items())
 
     FITTED.write_text(
         f'''"""Weights of the end-of-turn sum; made by benchmarks/fit_turns.py. Pure."""
@@ -129,8 +129,7 @@ def write(
 from agent.turns.weights import Model, Weights
 
 FITTED = Model(
-    short=Weights({told(short)}),
-    continuous=Weights({told(continuous)}),
+{told_ways}
     unscored=-1.0,
     digits_missing={missing:.3f},
     digits_complete={complete:.3f},
@@ -141,6 +140,7 @@ FITTED = Model(
 
 
 USED = ("bias", "words", "length", "voice", "pause")
+READ = ("bias", "words", "length", "voice", "language", "pause")
 
 
 def main(caches: list[Path]) -> dict[str, object]:
@@ -150,18 +150,20 @@ def main(caches: list[Path]) -> dict[str, object]:
     # believed whoever speaks.
     asked = [pause for pause in pauses if pause.source in ASKED]
     dictated = [pause for pause in pauses if pause.expects]
-    short = fit(asked, evidence(asked), USED, balanced=True)
+    table = evidence(asked)
+    short = fit(asked, table, USED, balanced=True)
+    read = fit(asked, table, READ, balanced=True)
     table = evidence(dictated)
     # Neither words nor voice tell the last group of digits from the others: their weights came out
     # at 0.00 and -0.17.
     continuous = fit(dictated, table, ("bias", "pause"), balanced=False)
     missing, complete = digits_say(dictated, table)
-    write(short, continuous, missing, complete)
+    ways = {"short": short, "read": read, "continuous": continuous}
+    write(ways, missing, complete)
     return {
         "asked": len(asked),
         "dictated": len(dictated),
-        "short": short,
-        "continuous": continuous,
+        **ways,
         "digits": (missing, complete),
     }
 

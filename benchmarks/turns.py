@@ -30,7 +30,7 @@ from agent.turns.ending import EARLIEST_S, PREPARED_S, SPECULATE_ODDS, Context
 from agent.turns.fitted import FITTED
 from agent.turns.survival import HAZARD
 from agent.vad.readings import Profile
-from benchmarks.fit_turns import ASKED, USED, fit, is_taught, lasting
+from benchmarks.fit_turns import ASKED, READ, fit, is_taught, lasting
 from benchmarks.machine import describe
 from benchmarks.turns_cache import SHORTEST_S, Pause, load, record
 from benchmarks.turns_frontier import (
@@ -63,9 +63,9 @@ OURS, RIVAL = "ours", "Smart Turn 3.2, swept"
 
 def orders(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any]:
     """Requests: every system's figures, ours with its intervals against the best rival."""
-    odds = weighed(evidence(pauses), _short())
+    odds = _odds(pauses)
     systems = {
-        OURS: ours(pauses, weighed(evidence(pauses, at_once=True), _short())),
+        OURS: ours(pauses, _odds(pauses, at_once=True)),
         RIVAL: smart_turn_swept(pauses),
         "timeout, swept": timeouts(pauses),
         "ours, with the time models take": ours(pauses, odds),
@@ -93,8 +93,10 @@ def orders(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any]:
     return found
 
 
-def _short() -> list[float]:
-    return in_order(FITTED.short)
+def _odds(pauses: Sequence[Pause], *, at_once: bool = False) -> Floats:
+    """Ours, with the weights that are shipped."""
+    short, read = in_order(FITTED.short), in_order(FITTED.read)
+    return weighed(evidence(pauses, at_once=at_once), short, read)
 
 
 def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes:
@@ -108,7 +110,9 @@ def ours_at(pauses: Sequence[Pause], odds: Floats, context: Context) -> Outcomes
 
 
 def _latest_s(pauses: Sequence[Pause]) -> Floats:
-    return np.array([at_most_s(pause.text, boundary(pause.text)) for pause in pauses])
+    return np.array(
+        [at_most_s(pause.text, boundary(pause.text), pause.wording) for pause in pauses]
+    )
 
 
 def _figures(found: Outcomes, draws: Floats) -> dict[str, Any]:
@@ -178,10 +182,10 @@ def _ablations(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, An
     """Figures with a term left out, the others fitted anew."""
     learnt, told = evidence(taught), evidence(pauses, at_once=True)
     rows = {}
-    for left_out in ("nothing", "words", "length", "voice", "pause") if taught else ():
-        used = [name for name in USED if name != left_out]
-        weights = fit(taught, learnt, used, balanced=True)
-        odds = weighed(told, list(weights.values()))
+    for left_out in ("nothing", "words", "language", "length", "voice", "pause") if taught else ():
+        used = [name for name in READ if name != left_out]
+        weights = list(fit(taught, learnt, used, balanced=True).values())
+        odds = weighed(told, weights, weights if "language" in used else None)
         rows[left_out] = dict(
             zip(METRICS, (round(float(x), 4) for x in summary(ours(pauses, odds))), strict=True)
         )
@@ -195,8 +199,8 @@ def _transfer(pauses: Sequence[Pause], taught: Sequence[Pause]) -> dict[str, Any
     for name, learnt, judged in (
         (
             "ours",
-            ours(taught, weighed(evidence(taught), _short())),
-            ours(pauses, weighed(evidence(pauses), _short())),
+            ours(taught, _odds(taught)),
+            ours(pauses, _odds(pauses)),
         ),
         (RIVAL, smart_turn_swept(taught), smart_turn_swept(pauses)),
         ("timeout, swept", timeouts(taught), timeouts(pauses)),
@@ -226,7 +230,7 @@ def _turns_cut(pauses: Sequence[Pause], found: Outcomes) -> dict[str, Any]:
 
 def _requests(pauses: Sequence[Pause]) -> dict[str, Any]:
     """Short questions among them; as delivered, by a voice that Smart Turn has not heard."""
-    odds = weighed(evidence(pauses), _short())
+    odds = _odds(pauses)
     asks = [pause.text.rstrip().endswith("?") for pause in pauses]
     chosen = {
         "all": range(len(pauses)),
@@ -297,13 +301,13 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
     found["orders, their own pauses only"] = {
         name: dict(zip(METRICS, (round(float(x), 4) for x in summary(one)), strict=True))
         for name, one in (
-            ("ours", ours(spoken, weighed(evidence(spoken), _short()))),
+            ("ours", ours(spoken, _odds(spoken))),
             (RIVAL, smart_turn_swept(spoken)),
             ("timeout, swept", timeouts(spoken)),
         )
         if any(not pause.is_end and (pause.lasts_s or 0) >= SHORTEST_S for pause in spoken)
     }
-    odds = weighed(evidence(spoken), _short())
+    odds = _odds(spoken)
     found["orders, as spoken"] = _turns_cut(spoken, ours_at(spoken, odds, Context())) | {
         "Pipecat's default": _turns_cut(spoken, pipecat_stock(spoken))
     }
@@ -316,7 +320,7 @@ def main(pauses: list[Pause], clips: str) -> dict[str, Any]:
         found["prompts"] = {
             name: dict(zip(METRICS, (round(float(x), 4) for x in summary(one)), strict=True))
             for name, one in (
-                ("ours", ours(prompts, weighed(evidence(prompts), _short()))),
+                ("ours", ours(prompts, _odds(prompts))),
                 (RIVAL, smart_turn_swept(prompts)),
                 ("timeout, swept", timeouts(prompts)),
             )

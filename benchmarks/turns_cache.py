@@ -52,6 +52,8 @@ class Pause:
         prosody: Smart Turn's probability after each of `SCORED_AT_S`.
         expects: What the dialogue asked for: "", "digits" or "spelling".
         digits: How many digits were asked for, 0 when not known.
+        wording: The language model's probability that the text is all; None where it was not asked
+            (`benchmarks.turns_wording`).
     """
 
     clip: str
@@ -66,6 +68,7 @@ class Pause:
     prosody: tuple[float, ...]
     expects: str = ""
     digits: int = 0
+    wording: float | None = None
 
 
 class Ears:
@@ -162,10 +165,12 @@ class _Read:
 
 def load(path: Path) -> list[Pause]:
     """Read a cache."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    wordings = {row["read"]: row["ends"] for row in rows if "read" in row}
     pauses = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in rows:
         if "source" in row:
+            row["wording"] = wordings.get(row["text"])
             row["words"] = tuple(tuple(word) for word in row["words"])
             pauses.append(Pause(**row | {key: tuple(row[key]) for key in ("tokens", "prosody")}))
     return pauses

@@ -12,6 +12,7 @@ import numpy as np
 
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.audio.chunk import samples
+from agent.turns.completeness import without_mark
 from agent.turns.ending import PROSODY_UNTIL_S, Context, EndOfTurn, Profile
 from agent.turns.fitted import FITTED
 from agent.turns.weights import Model, Weights
@@ -24,6 +25,9 @@ on 2 cores for clips of 3 s."""
 
 SCORING_S = 0.09
 """From a moment to Smart Turn's score of it, likewise."""
+
+READING_S = 0.06
+"""From a text to what the language model makes of it, likewise, of two new words."""
 
 HOPS_S = np.arange(4, 125) * HOP_S
 """Silences at which ours is asked, 0.128 to 4 s."""
@@ -88,20 +92,22 @@ def _again(scores: Floats, threshold: float, delay_s: float) -> Floats:
 
 
 UNIT = Model(
-    short=Weights(1.0, 1.0, 1.0, 1.0, 1.0),
-    continuous=Weights(1.0, 1.0, 1.0, 1.0, 1.0),
+    short=Weights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    read=Weights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    continuous=Weights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
     unscored=FITTED.unscored,
     digits_missing=-1.0,
     digits_complete=1.0,
 )
 """With it the terms of a judgement are the evidence itself."""
 
-TERMS = ("bias", "words", "length", "voice", "context", "pause")
+TERMS = ("bias", "words", "length", "voice", "language", "context", "pause")
 
 
 def in_order(weights: Weights) -> list[float]:
     """Of `TERMS`; what the context says has its weight in it already."""
-    return [weights.bias, weights.words, weights.length, weights.voice, 1.0, weights.pause]
+    known = (weights.bias, weights.words, weights.length, weights.voice, weights.language)
+    return [*known, 1.0, weights.pause]
 
 
 def evidence(
@@ -118,7 +124,8 @@ def evidence(
         at_once: Whether to leave out the time the models take.
 
     Returns:
-        Shape (pauses, hops, terms); before the text is complete there is none: not a number.
+        Shape (pauses, hops, terms); before the text is complete there is none: not a number. Nor
+        is what the language model says before it has.
     """
     table = np.full((len(pauses), len(HOPS_S), len(TERMS)), np.nan)
     judge, before = EndOfTurn(UNIT), None
@@ -130,7 +137,7 @@ def evidence(
         elif before:
             judge.resumed(before.lasts_s or 0.0)
         before = pause
-        _fill(table[row], judge, pause, *((HOP_S, 0.0) if at_once else (TEXT_AT_S, SCORING_S)))
+        _fill(table[row], judge, pause, at_once=at_once)
     return table
 
 
@@ -141,10 +148,12 @@ def _context(pause: Pause, knows_digits: bool) -> Context:
     return Context(profile, asked, pause.digits or None if knows_digits else None)
 
 
-def _fill(
-    table: Floats, judge: EndOfTurn, pause: Pause, text_at_s: float, scoring_s: float
-) -> None:
+def _fill(table: Floats, judge: EndOfTurn, pause: Pause, *, at_once: bool) -> None:
+    text_at_s, scoring_s = (HOP_S, 0.0) if at_once else (TEXT_AT_S, SCORING_S)
     judge.heard(Hypothesis(1, pause.text, timed(pause), False, 0, 0))
+    read_at_s = math.inf
+    if pause.wording is not None:
+        read_at_s = text_at_s + (0.0 if at_once else READING_S)
     # Every second one: they were recorded closer together than the agent asks.
     waiting = [
         (at + scoring_s, score)
@@ -154,8 +163,12 @@ def _fill(
     for hop, silence_s in enumerate(HOPS_S):
         while waiting and waiting[0][0] <= silence_s:
             judge.sounded(waiting.pop(0)[1])
+        if silence_s >= read_at_s and pause.wording is not None:
+            judge.read(without_mark(pause.text), pause.wording)
         if silence_s >= text_at_s:
-            terms = judge.judge(float(silence_s)).terms
+            terms = dict(judge.judge(float(silence_s)).terms)
+            if silence_s < read_at_s:
+                terms["language"] = math.nan
             table[hop] = [terms[name] for name in TERMS]
 
 
@@ -167,10 +180,21 @@ def timed(pause: Pause) -> tuple[Word, ...]:
     )
 
 
-def weighed(table: Floats, weights: Sequence[float]) -> Floats:
-    """Log-odds, shape (pauses, hops), of evidence and one weight a term."""
-    odds: Floats = np.nan_to_num(table @ np.array(weights), nan=-np.inf)
-    return odds
+def weighed(table: Floats, weights: Sequence[float], read: Sequence[float] | None = None) -> Floats:
+    """Log-odds, shape (pauses, hops), of evidence and one weight a term.
+
+    Args:
+        table: From `evidence`.
+        weights: While the language model has not read the words.
+        read: Once it has; None if it is never listened to.
+    """
+    unread = table.copy()
+    unread[:, :, TERMS.index("language")] = 0.0
+    odds: Floats = unread @ np.array(weights)
+    if read is not None:
+        known = table @ np.array(read)
+        odds = np.where(np.isnan(known), odds, known)
+    return np.nan_to_num(odds, nan=-np.inf)
 
 
 def first_hops(odds: Floats, thresholds: Iterable[float]) -> Floats:

@@ -114,14 +114,38 @@ class TurnDecisionFrame(SystemFrame):
 
 @dataclass
 class WordsSoFarFrame(SystemFrame):
-    """What the user has said of a turn that still goes on, nobody speaking over it."""
+    """What the user has said of a turn that is not over, nobody speaking over it.
+
+    Parameters
+    ----------
+        text: Up to the last word, without the mark behind it.
+    """
 
     text: str
 
 
 @dataclass
+class WordingFrame(SystemFrame):
+    """Upstream: what the language model makes of words that it has read ahead.
+
+    Parameters
+    ----------
+        text: Those words.
+        probability: That they are all the user says.
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass
 class ReadAheadFrame(SystemFrame):
-    """What the language model is going to be asked begins like this."""
+    """What the language model is going to be asked begins like this.
+
+    Parameters
+    ----------
+        context: The conversation, and as its last message the words so far.
+    """
 
     context: LLMContext
 

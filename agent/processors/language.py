@@ -19,7 +19,12 @@ from openai.types.chat.chat_completion_chunk import (
 )
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
-from pipecat.frames.frames import Frame, LLMSetToolsFrame, LLMUpdateSettingsFrame
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    LLMSetToolsFrame,
+    LLMUpdateSettingsFrame,
+)
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
@@ -30,12 +35,13 @@ from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
 from agent.llm.window import ConversationWindow
 from agent.processors.drafting import Drafting
-from agent.processors.frames import LanguageFailureFrame, ReadAheadFrame
+from agent.processors.frames import LanguageFailureFrame, ReadAheadFrame, WordingFrame
 
 _REST_S = 30.0
 """How long a server that was late or failed is passed over while another answers."""
 
 Warm = Callable[[list[dict[str, Any]], list[Any]], Awaitable[object]]
+ReadAhead = Callable[[list[dict[str, Any]], list[Any]], Awaitable[float | None]]
 
 
 class OneAnswer(LLMContext):
@@ -64,6 +70,8 @@ class LanguageRequest:
         sampling: Standard request parameters, such as temperature.
         extra_body: What only this kind of server knows, such as a cache slot.
         warm: Reads messages and tools into the session's cache; None where that costs money.
+        read_ahead: The same of messages whose last one is still being said. Says how likely that
+            is to end there, where it can.
         window: Of the conversation; None where the context is large.
         is_embedded: Whether the server is our own child.
         on_closed: Gives back what the session had leased.
@@ -74,6 +82,7 @@ class LanguageRequest:
     sampling: dict[str, Any]
     extra_body: dict[str, Any]
     warm: Warm | None = None
+    read_ahead: ReadAhead | None = None
     window: ConversationWindow | None = None
     is_embedded: bool = False
     on_closed: Callable[[], None] = lambda: None
@@ -105,6 +114,8 @@ class Language(Drafting, OpenAILLMService):
         self._offered: list[Any] = []
         self._patience = patience
         self._warming: asyncio.Task[None] | None = None
+        self._unread: LLMContext | None = None
+        """What is to be read ahead next: the latest counts."""
         self._is_closed = False
         self._servers = [_Server(request, self._client)]
         self._servers += [_Server(backup, _client(backup)) for backup in request.backups]
@@ -132,6 +143,8 @@ class Language(Drafting, OpenAILLMService):
         if isinstance(frame, ReadAheadFrame):
             self._read_ahead(frame.context)
             return
+        if isinstance(frame, LLMContextFrame):
+            self._unread = None  # The answer reads it.
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMUpdateSettingsFrame) and frame.delta:
             if isinstance(prompt := frame.delta.system_instruction, str):
@@ -149,10 +162,11 @@ class Language(Drafting, OpenAILLMService):
 
     def _read_ahead(self, context: LLMContext) -> None:
         """Have the user's words read as they are said; what is being read is not given up."""
-        if self._request.warm is None or (self._warming and not self._warming.done()):
+        if self._request.read_ahead is None:
             return
-        said = self._shown(context).messages
-        self._warming = self.create_task(self._warm(self._request.warm, self._offered, said))
+        self._unread = context
+        if self._warming is None or self._warming.done():
+            self._warming = self.create_task(self._read_on(self._request.read_ahead))
 
     async def cleanup(self) -> None:
         """Close the client and give back the lease, once."""
@@ -245,11 +259,30 @@ class Language(Drafting, OpenAILLMService):
         # Pipecat then adds a page to the prompt, which the small model reads slowly and in vain.
         return not self._request.is_embedded and super()._has_async_tools()
 
-    async def _warm(self, warm: Warm, tools: list[Any], said: Sequence[Any] = ()) -> None:
+    async def _warm(self, warm: Warm, tools: list[Any]) -> None:
         try:
-            await warm([{"role": "system", "content": self._prompt}, *said], tools)
+            await warm(self._with_prompt([]), tools)
         except RetryError as error:
             logger.debug("{}", error)
+        if self._request.read_ahead:
+            await self._read_on(self._request.read_ahead)
+
+    async def _read_on(self, read_ahead: ReadAhead) -> None:
+        """Read ahead until nothing is left to read, and tell what is thought of it."""
+        while unread := self._unread:
+            self._unread = None
+            messages = self._shown(unread).messages
+            try:
+                chance = await read_ahead(self._with_prompt(messages), self._offered)
+            except RetryError as error:
+                logger.debug("{}", error)
+                continue
+            if chance is not None:
+                wording = WordingFrame(text=_text(messages[-1]), probability=chance)
+                await self.push_frame(wording, FrameDirection.UPSTREAM)
+
+    def _with_prompt(self, messages: Sequence[Any]) -> list[Any]:
+        return [{"role": "system", "content": self._prompt}, *messages]
 
 
 @dataclass(slots=True)

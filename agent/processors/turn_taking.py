@@ -30,8 +30,10 @@ from agent.processors.frames import (
     ProfileFrame,
     TurnDecisionFrame,
     UtteranceOverFrame,
+    WordingFrame,
     WordsSoFarFrame,
 )
+from agent.turns.completeness import without_mark
 from agent.turns.events import (
     AgentFloor,
     Decision,
@@ -45,6 +47,7 @@ from agent.turns.events import (
     SpeechProbability,
     TurnLost,
     TurnPolicy,
+    Wording,
 )
 from agent.turns.prosody import ProsodySchedule
 from agent.turns.smart_turn import WINDOW_S, SmartTurn
@@ -111,6 +114,7 @@ class TurnTaking(FrameProcessor):
         """Utterance, decision and words of the last turn that was answered."""
         self._agent = AgentSpeechFrame(is_speaking=False)
         self._last_said = ""
+        self._read_ahead = ""
         self._agent_waits = False
         self._floor: tuple[str, str] = ("silent", "silent")
 
@@ -136,6 +140,9 @@ class TurnTaking(FrameProcessor):
                 return
             case AgentSpeechFrame():
                 await self._on_agent(frame)
+                return
+            case WordingFrame():
+                await self._tell(Wording(self._clock, frame.text, frame.probability))
                 return
             case EndRequestedFrame():
                 await self._tell(EndRequested(self._clock, discard=frame.discard))
@@ -211,8 +218,16 @@ class TurnTaking(FrameProcessor):
             return
         self._hypothesis = hypothesis
         await self._tell(Heard(self._clock, hypothesis))
-        if self._policy.user_is_speaking and not self._agent.is_speaking:
-            text = self._recorder.hidden.hide(hypothesis.text)
+        await self._have_read(hypothesis)
+
+    async def _have_read(self, hypothesis: Hypothesis) -> None:
+        """Let the language model read what is new of the user's turn."""
+        pauses = self._explaining is not None and self._explaining.judgement is not None
+        text = without_mark(self._recorder.hidden.hide(hypothesis.text))
+        if self._agent.is_speaking or not (pauses or self._policy.user_is_speaking):
+            return
+        if text and text != self._read_ahead:
+            self._read_ahead = text
             await self.push_frame(WordsSoFarFrame(text=text))
 
     async def _on_final(self, hypothesis: Hypothesis | None) -> None:
@@ -278,6 +293,7 @@ class TurnTaking(FrameProcessor):
             await self.push_frame(TTSSpeakFrame(self._last_said or _NOTHING_SAID))
         if decision.kind in _CLOSING:
             self._scores.stop()
+            self._read_ahead = ""
             self._committed = decision if decision.kind is DecisionKind.COMMIT else None
             await self.push_frame(UtteranceOverFrame(), FrameDirection.UPSTREAM)
             if self._committed is None:

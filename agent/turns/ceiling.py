@@ -13,6 +13,10 @@ from agent.turns.completeness import Completeness, completeness
 READS_FINISHED = -2.0
 """`boundary` from which the last words can well be the last ones."""
 
+LIKELY_FINISHED = 0.5
+"""The language model's chance from which they can: "bees make" is no ending to the table, and one
+to whoever knows what was asked."""
+
 QUESTION_AT_MOST_S = 0.6
 """Behind a question, or a word that is a whole turn: both are spoken without a pause, as a rule."""
 
@@ -39,14 +43,17 @@ _INVERTED = frozenset("is are was were am does did isn't aren't doesn't didn't".
 _LEADING = frozenset("and so but hey okay ok um please then now".split())
 
 
-def at_most_s(text: str, score: float) -> float:
+def at_most_s(text: str, score: float, chance: float | None = None) -> float:
     """Silence behind `text` in which its turn ends at the latest; infinite where it may go on.
 
     Args:
         text: A transcript with the recogniser's marks.
         score: What `agent.turns.boundary.boundary` says of it.
+        chance: The language model's, that this is all; None where it was not asked.
     """
-    if completeness(text) is not Completeness.CLOSED:
+    is_likely = chance is not None and chance >= LIKELY_FINISHED
+    reads = completeness(text)
+    if reads is not Completeness.CLOSED and not (is_likely and reads is Completeness.OPEN):
         return math.inf
     words = tokens(text)
     if len(words) == 1 and words[0] in _ALONE:
@@ -54,7 +61,7 @@ def at_most_s(text: str, score: float) -> float:
     quick_s, slow_s = FINISHED_AT_MOST_S, CLOSED_AT_MOST_S
     if is_question(text):
         quick_s, slow_s = QUESTION_AT_MOST_S, FINISHED_AT_MOST_S
-    return quick_s if score >= READS_FINISHED else slow_s
+    return quick_s if is_likely or score >= READS_FINISHED else slow_s
 
 
 def is_question(text: str) -> bool:

@@ -49,6 +49,11 @@ def completeness(text: str) -> Completeness:
     return Completeness.CLOSED if ends_sentence else Completeness.OPEN
 
 
+def without_mark(text: str) -> str:
+    """`text` up to its last word: what the recogniser puts behind it says little."""
+    return text.rstrip(" .?!,;:…-")
+
+
 SHORTEST_DIGIT_S = 0.12
 """Nobody says a digit faster. A recogniser that counts on by itself ("7, 8, 9, 10, 11") gives each
 of them 0.05 s."""

@@ -3,7 +3,8 @@
 What silence, words, voice and dialogue say is added up (naive Bayes with fitted weights):
 
     log-odds = bias + words * boundary(text) + length * log(time spoken) + voice * logit(score)
-                    + context + pause * surprise(silence / the caller's pace)
+                    + language * logit(chance) + context
+                    + pause * surprise(silence / the caller's pace)
 
 Each term says by how much it speaks for an end. The thresholds follow Raux and Eskenazi 2009:
 waiting another moment is worth it while the chance that a pause ends in that moment, times the cost
@@ -18,7 +19,13 @@ from dataclasses import dataclass
 from agent.asr.hypothesis import Hypothesis
 from agent.turns.boundary import boundary
 from agent.turns.ceiling import at_most_s, is_question
-from agent.turns.completeness import Completeness, completeness, digits_in, digits_said
+from agent.turns.completeness import (
+    Completeness,
+    completeness,
+    digits_in,
+    digits_said,
+    without_mark,
+)
 from agent.turns.fitted import FITTED
 from agent.turns.length import length
 from agent.turns.survival import HAZARD, Pace, silence_for, surprise
@@ -51,6 +58,10 @@ sooner gains."""
 _LOGIT_LIMIT = 2.5
 """A score nearer to 0 or 1 than 0.076 says no more than that. On voices that Smart Turn has not
 heard it is sure and wrong, and one term must not outvote all the others."""
+
+_LANGUAGE_LIMIT = 3.0
+"""Likewise of the language model's chance, at 0.047: it has read many texts and not this caller's.
+With 2 to 4 the sum is as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +186,14 @@ class EndOfTurn:
         self._expected = 0.0
         self._at_most_s = math.inf
         self._voice: float | None = None
+        self._text = ""
+        self._chance: float | None = None
 
     def heard(self, hypothesis: Hypothesis) -> None:
         """The recogniser's latest text for the turn, settled or not."""
+        if without_mark(hypothesis.text) != without_mark(self._text):
+            self._chance = None
+        self._text = hypothesis.text
         is_answer = self._context.is_answer
         self._boundary = boundary(hypothesis.text, is_answer=is_answer)
         if completeness(hypothesis.text) is Completeness.TRAILING:
@@ -186,13 +202,21 @@ class EndOfTurn:
         says_nothing = is_answer or is_question(hypothesis.text)
         self._length = 0.0 if says_nothing else length(hypothesis.words)
         self._expected = self._as_expected(hypothesis)
-        is_free = self._context.profile is Profile.SHORT and self._context.digits is None
-        self._at_most_s = at_most_s(hypothesis.text, self._boundary) if is_free else math.inf
+        self._bound()
 
     def sounded(self, probability: float) -> None:
         """Smart Turn's latest score of this silence; the lowest counts."""
         logit = _logit(probability)
         self._voice = logit if self._voice is None else min(self._voice, logit)
+
+    def read(self, text: str, probability: float) -> None:
+        """The language model's chance that `text` is all; means nothing once more was heard.
+
+        Of an answer it says nothing: behind "Seven" or "Yes" it expects a comma.
+        """
+        if text == without_mark(self._text) and not self._context.is_answer:
+            self._chance = probability
+            self._bound()
 
     def resumed(self, pause_s: float) -> None:
         """The user speaks on after a pause: its length is learnt, its scores are forgotten."""
@@ -234,8 +258,9 @@ class EndOfTurn:
 
     @property
     def _weights(self) -> Weights:
-        is_short = self._context.profile is Profile.SHORT
-        return self._model.short if is_short else self._model.continuous
+        if self._context.profile is not Profile.SHORT:
+            return self._model.continuous
+        return self._model.short if self._chance is None else self._model.read
 
     @property
     def _scale(self) -> float:
@@ -250,14 +275,22 @@ class EndOfTurn:
     def _terms(self, voice: float | None) -> dict[str, float]:
         """All terms but that of the silence itself."""
         weights = self._weights
+        language = 0.0 if self._chance is None else _logit(self._chance, _LANGUAGE_LIMIT)
         return {
             "prior": -math.log(self._context.pauses_per_turn),
             "bias": weights.bias,
             "words": weights.words * self._boundary,
             "length": weights.length * self._length,
             "voice": weights.voice * (self._model.unscored if voice is None else voice),
+            "language": weights.language * language,
             "context": self._expected,
         }
+
+    def _bound(self) -> None:
+        """Say how long the silence behind this text can last."""
+        is_free = self._context.profile is Profile.SHORT and self._context.digits is None
+        latest_s = at_most_s(self._text, self._boundary, self._chance)
+        self._at_most_s = latest_s if is_free else math.inf
 
     def _commit_at_s(self, base: float) -> float:
         due_s = min(self._silence_for(self._commit - base), self._at_most_s)
@@ -304,8 +337,8 @@ _ASKING = frozenset(
 )
 
 
-def _logit(probability: float) -> float:
+def _logit(probability: float, limit: float = _LOGIT_LIMIT) -> float:
     if not 0.0 < probability < 1.0:
-        return _LOGIT_LIMIT if probability >= 1.0 else -_LOGIT_LIMIT
+        return limit if probability >= 1.0 else -limit
     logit = math.log(probability / (1 - probability))
-    return min(max(logit, -_LOGIT_LIMIT), _LOGIT_LIMIT)
+    return min(max(logit, -limit), limit)

@@ -83,6 +83,21 @@ class Prosody:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """The language model's probability that what the user says ends behind `text`.
+
+    Attributes:
+        at_sample: When it became known, on the media clock (16 kHz).
+        text: As `agent.turns.completeness.without_mark` leaves it.
+        probability: Of a mark that ends a sentence, or of the message's end, as its next token.
+    """
+
+    at_sample: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentFloor:
     """How far the agent's response has come.
 
@@ -135,7 +150,16 @@ class EndRequested:
     discard: bool = False
 
 
-Evidence = SpeechProbability | Heard | Prosody | AgentFloor | Expectation | EndRequested | TurnLost
+Evidence = (
+    SpeechProbability
+    | Heard
+    | Prosody
+    | Wording
+    | AgentFloor
+    | Expectation
+    | EndRequested
+    | TurnLost
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from agent.turns.events import (
     SpeechProbability,
     TurnLost,
     TurnPolicy,
+    Wording,
 )
 
 _KINDS: Mapping[str, Callable[..., Evidence]] = {
@@ -29,6 +30,7 @@ _KINDS: Mapping[str, Callable[..., Evidence]] = {
         Prosody,
         SpeechProbability,
         TurnLost,
+        Wording,
     )
 }
 

@@ -20,6 +20,7 @@ from agent.turns.events import (
     Prosody,
     SpeechProbability,
     TurnLost,
+    Wording,
 )
 from agent.turns.expectation import expected
 from agent.turns.floor import TABLE, Act, Floor, Signal
@@ -96,6 +97,9 @@ class FusedPolicy:
                 return self._on_heard(evidence)
             case Prosody():
                 self._turn.sounded(evidence)
+                return []
+            case Wording():
+                self._turn.read(evidence)
                 return []
             case AgentFloor():
                 return self._on_agent(evidence)

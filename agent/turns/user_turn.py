@@ -4,7 +4,7 @@ from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import samples
 from agent.turns.completeness import Completeness, completeness
 from agent.turns.ending import FRESH_PARTIAL_S, Context, EndOfTurn, Judgement
-from agent.turns.events import DecisionKind, Prosody
+from agent.turns.events import DecisionKind, Prosody, Wording
 from agent.turns.floor import Signal
 from agent.turns.hearing import Hearing
 from agent.turns.hotwords import Hotword, HotwordAction, Hotwords
@@ -69,6 +69,10 @@ class UserTurn:
         """A score of the voice; one of audio before the latest speech says nothing of its end."""
         if prosody.at_sample >= self._hearing.silent_since:
             self._ending.sounded(prosody.probability)
+
+    def read(self, wording: Wording) -> None:
+        """What the language model makes of the words."""
+        self._ending.read(wording.text, wording.probability)
 
     def request_end(self, *, is_open: bool) -> None:
         """The user says by other means than voice that the turn, if one is open, is over."""

@@ -12,6 +12,7 @@ class Weights:
         words: Of one unit of `agent.turns.boundary.boundary`.
         length: Of one unit of `agent.turns.length.length`.
         voice: Of one unit of the logit of Smart Turn's lowest score in this silence.
+        language: Of one unit of the logit of the language model's probability.
         pause: Of one unit of `agent.turns.survival.surprise`.
     """
 
@@ -19,6 +20,7 @@ class Weights:
     words: float
     length: float
     voice: float
+    language: float
     pause: float
 
 
@@ -28,6 +30,7 @@ class Model:
 
     Attributes:
         short: For answers and commands.
+        read: The same, once the language model has read the words.
         continuous: For dictation and open speech.
         unscored: Logit that stands in for a score of the voice that is not known yet.
         digits_missing: While fewer digits were heard than asked for.
@@ -35,6 +38,7 @@ class Model:
     """
 
     short: Weights
+    read: Weights
     continuous: Weights
     unscored: float
     digits_missing: float

@@ -234,12 +234,35 @@ async def test_words_read_while_they_were_said_need_not_be_read_again(server):
     question = "Can you tell me what I should bring along when I come in on Monday morning?"
     try:
         _, whole, _ = await ask(server, [system(CLINIC), user(question)], slot=0)
-        for said in ("Can you tell me what", "Can you tell me what I should bring along when I"):
-            await warmer.warm([system(CLINIC), user(said)], slot=1)
+        for said in ("Can you tell me what", question.rstrip("?")):
+            await warmer.read_ahead([system(CLINIC), user(said)], slot=1)
         _, read, _ = await ask(server, [system(CLINIC), user(question)], slot=1)
     finally:
         await warmer.close()
-    assert read < 15 < whole
+    # The question mark, and what the template puts before the answer.
+    assert read <= 7 < whole
+
+
+@pytest.mark.parametrize(
+    ("before", "unfinished", "finished"),
+    [
+        ([], "What do bees", "What do bees make"),
+        ([], "Can you tell me the price of a", "Can you tell me the price of a cleaning"),
+        ([user("Hi."), {"role": "assistant", "content": "Hello!"}], "Is water", "Is water wet"),
+    ],
+)
+async def test_says_whether_more_is_to_come(server, before, unfinished, finished):
+    tool = {"name": "book", "description": "Books.", "parameters": {"type": "object"}}
+    warmer = PromptWarmer(server.base_url)
+    try:
+        for tools in ([], [{"type": "function", "function": tool}]):
+            chances = [
+                await warmer.read_ahead([system(CLINIC), *before, user(text)], tools, slot=0)
+                for text in (unfinished, finished)
+            ]
+            assert chances[0] < 0.1 < 0.2 < chances[1] <= 1.0
+    finally:
+        await warmer.close()
 
 
 async def test_two_sessions_in_turn_keep_their_conversations(server):

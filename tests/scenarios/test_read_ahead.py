@@ -3,6 +3,7 @@
 import asyncio
 
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import SleepFrame, run_test
 
 from agent.agent import Agent
@@ -10,7 +11,7 @@ from agent.conversation import Conversation
 from agent.flow import End, Flow
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import FallbackSettings
-from agent.processors.frames import ReadAheadFrame
+from agent.processors.frames import ReadAheadFrame, WordingFrame
 from agent.processors.language import Language, LanguageRequest
 from agent.values import Digits
 from agent.virtual_time import VirtualLoop
@@ -19,15 +20,19 @@ from tests.scenarios.scripted import ScriptedCall
 
 
 class Reader(ScriptedLanguage):
-    """Keeps what it was given to read ahead."""
+    """Keeps what it was given to read ahead, and says how likely it is to be all."""
 
-    def __init__(self, lines):
+    def __init__(self, lines, chance=None):
         super().__init__(lines)
         self.read = []
+        self._chance = chance
 
     async def process_frame(self, frame, direction):
         if isinstance(frame, ReadAheadFrame):
             self.read.append([message["content"] for message in frame.context.messages])
+            if self._chance is not None:
+                wording = WordingFrame(text=self.read[-1][-1], probability=self._chance)
+                await self.push_frame(wording, FrameDirection.UPSTREAM)
         await super().process_frame(frame, direction)
 
 
@@ -82,12 +87,36 @@ def test_an_answer_that_a_flow_waits_for_is_not_the_models_to_read():
     assert reader.read == []
 
 
+def test_what_the_model_makes_of_the_words_decides_when_they_are_answered():
+    def answered_at_s(chance):
+        scripted = call(Reader(["It is blue."], chance), prosody=0.5)
+        scripted.user_says("and the colour of the sky", start_s=0.5, end_s=2.0)
+        outcome = scripted.run(8.0)
+        (turn,) = outcome.turns[1:]
+        return turn.decision["silence_s"], turn.decision["language"]
+
+    (likely_s, likely), (unlikely_s, unlikely) = answered_at_s(0.95), answered_at_s(0.02)
+    assert likely > 0.0 > unlikely
+    assert likely_s < answered_at_s(None)[0] < unlikely_s
+
+
+def test_all_that_was_said_is_read_also_where_it_is_known_only_in_the_silence():
+    reader = Reader(["Blue."])
+    scripted = call(reader)
+    scripted.user_says("what colour is the sky?", start_s=0.5, end_s=2.0)
+    scripted.run(6.0)
+    assert reader.read[-1] == ["what colour is the sky"]
+    # Each text once.
+    assert len({tuple(read) for read in reader.read}) == len(reader.read)
+
+
 def test_it_reads_on_once_it_has_read_what_it_was_given_before():
     asked = []
 
-    async def warm(messages, tools):
+    async def read_ahead(messages, tools):
         asked.append([message["content"] for message in messages])
         await asyncio.sleep(1.0)
+        return 0.25
 
     def said(text):
         return ReadAheadFrame(context=LLMContext(messages=[{"role": "user", "content": text}]))
@@ -95,12 +124,18 @@ def test_it_reads_on_once_it_has_read_what_it_was_given_before():
     async def converse(virtual):
         with virtual():
             endpoint = Endpoint(base_url="http://127.0.0.1:1/v1", model="small", key="none")
-            request = LanguageRequest(endpoint, {}, {}, warm=warm)
+            request = LanguageRequest(endpoint, {}, {}, read_ahead=read_ahead)
             language = Language(request, "Be kind.", FallbackSettings())
-            frames = [said("what"), SleepFrame(1.5), said("what is the"), SleepFrame(0.5)]
-            return await run_test(language, frames_to_send=frames)
+            words = [said("what"), SleepFrame(0.1), said("what is"), said("what is the")]
+            return await run_test(language, frames_to_send=[*words, SleepFrame(2.5)])
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        passed, _ = runner.run(converse(runner.get_loop().virtual))
-    assert asked == [["Be kind."], ["Be kind.", "what is the"]]
+        passed, told = runner.run(converse(runner.get_loop().virtual))
+    # What came while it read: the latest counts.
+    assert asked == [["Be kind.", "what"], ["Be kind.", "what is the"]]
     assert not any(isinstance(frame, ReadAheadFrame) for frame in passed)
+    wordings = [frame for frame in told if isinstance(frame, WordingFrame)]
+    assert [(one.text, one.probability) for one in wordings] == [
+        ("what", 0.25),
+        ("what is the", 0.25),
+    ]

@@ -5,6 +5,7 @@ import pytest
 from agent.turns.ceiling import (
     CLOSED_AT_MOST_S,
     FINISHED_AT_MOST_S,
+    LIKELY_FINISHED,
     QUESTION_AT_MOST_S,
     READS_FINISHED,
     at_most_s,
@@ -30,6 +31,21 @@ from agent.turns.ceiling import (
 )
 def test_what_reads_finished_is_not_waited_for(text, score, expected):
     assert at_most_s(text, score) == expected
+
+
+def test_the_language_model_may_know_that_the_last_words_can_be_the_last():
+    question, order = "What do blorbs make?", "Get me."
+    assert at_most_s(question, -4.0, 0.49) == at_most_s(question, -4.0) == FINISHED_AT_MOST_S
+    assert at_most_s(question, -4.0, LIKELY_FINISHED) == QUESTION_AT_MOST_S
+    assert at_most_s(order, -4.0, 0.9) == FINISHED_AT_MOST_S
+    assert at_most_s(question, 0.0, 0.0) == QUESTION_AT_MOST_S
+    assert at_most_s("What will the", 0.0, 1.0) == math.inf
+
+
+def test_it_knows_an_end_also_where_the_recogniser_puts_no_mark():
+    assert at_most_s("Is water wet", 0.0, 0.9) == QUESTION_AT_MOST_S
+    assert at_most_s("Get me a latte", 0.0, 0.9) == FINISHED_AT_MOST_S
+    assert at_most_s("Is water wet", 0.0, 0.1) == at_most_s("Is water wet", 0.0) == math.inf
 
 
 def test_the_last_words_must_be_able_to_be_the_last():

@@ -2,7 +2,7 @@ import pytest
 
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import samples
-from agent.turns.completeness import Completeness, completeness, digits_said
+from agent.turns.completeness import Completeness, completeness, digits_said, without_mark
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,14 @@ from agent.turns.completeness import Completeness, completeness, digits_said
 )
 def test_reads_the_end_of_a_text(text, expected):
     assert completeness(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("Is it wet?", "Is it wet"), ("Well, I…", "Well, I"), ("No. 5", "No. 5"), ("?", "")],
+)
+def test_leaves_the_mark_behind_the_last_word_out(text, words):
+    assert without_mark(text) == words
 
 
 def test_digits_that_there_was_no_time_to_say_do_not_count():

@@ -34,6 +34,36 @@ def test_each_kind_of_evidence_moves_the_sum():
     assert judge(voice=0.9, spoken_s=0.5).judge(0.5).log_odds < whole
 
 
+def test_what_the_language_model_makes_of_the_words_moves_the_sum():
+    def read(chance):
+        ending = judge("What do bees make?", voice=0.5)
+        ending.read("What do bees make", chance)
+        return ending.judge(0.3)
+
+    assert read(0.01).log_odds < read(0.6).log_odds < read(0.97).log_odds
+    assert read(0.0).log_odds == read(1e-9).log_odds > -20
+    assert sum(read(0.6).terms.values()) == pytest.approx(read(0.6).log_odds)
+
+
+def test_only_of_the_words_that_are_the_latest():
+    ending = judge("What do bees?", voice=0.5)
+    ending.read("What do", 0.0)
+    assert ending.judge(0.3).log_odds == judge("What do bees?", voice=0.5).judge(0.3).log_odds
+    ending.read("What do bees", 0.0)
+    known = ending.judge(0.3)
+    ending.heard(Hypothesis(1, "What do bees.", (), False, 0, 1))
+    assert ending.judge(0.3).terms["language"] == known.terms["language"] < 0.0
+    ending.heard(Hypothesis(1, "What do bees make?", (), False, 0, 1))
+    assert ending.judge(0.3).terms["language"] == 0.0
+
+
+def test_of_an_answer_the_language_model_says_nothing():
+    ending = judge("Seven.", agent_text="What time would you like?")
+    before = ending.judge(0.3)
+    ending.read("Seven", 0.03)
+    assert ending.judge(0.3) == before
+
+
 def test_the_lowest_score_of_a_silence_counts():
     ending = judge(voice=0.1)
     before = ending.judge(0.3).log_odds
@@ -134,6 +164,13 @@ def test_who_asks_a_whole_question_does_not_wait():
     assert unsure.judge(0.3).commit_at_s <= 0.6
     dictated = judge("How many days are in a week?", voice=0.05, profile=Profile.CONTINUOUS)
     assert dictated.judge(0.3).commit_at_s > 0.6
+
+
+def test_nor_who_asks_what_the_language_model_takes_for_whole():
+    unsure = judge("What do blorbs make?", voice=0.01)
+    assert unsure.judge(0.1).commit_at_s > 0.6
+    unsure.read("What do blorbs make", 0.7)
+    assert unsure.judge(0.1).commit_at_s <= 0.6
 
 
 def test_a_word_that_calls_for_another_is_waited_for():

@@ -13,6 +13,7 @@ from agent.turns.events import (
     Prosody,
     SpeechProbability,
     TurnLost,
+    Wording,
 )
 from agent.turns.journal import JournalledPolicy, again
 from agent.turns.policy import FusedPolicy
@@ -32,6 +33,7 @@ def conversation():
             yield Heard(at, said)
         if hop == 46:
             yield Prosody(at, np.float32(0.93))
+            yield Wording(at, "how", np.float64(0.07))
         if hop == 90:
             yield AgentFloor(at, True, "it is", "very far away")
     yield Expectation(at, "short", None)
