@@ -39,7 +39,10 @@ _COUNTED = (
 
 async def _talk(url: str, heard: Heard, over: asyncio.Event, dice: random.Random) -> None:
     while not over.is_set():
+        refused = len(heard.refused)
         await converse(url, np.tile(turns(), dice.randint(1, 4)), heard)
+        if len(heard.refused) > refused:
+            await asyncio.sleep(1.0)
 
 
 async def _come_and_go(url: str, over: asyncio.Event, dice: random.Random) -> None:
@@ -120,7 +123,7 @@ def main() -> None:
     parser.add_argument("--crowd", type=int, default=0)
     options = parser.parse_args()
     environ = {
-        "DUPLEX_SERVER__MAX_SESSIONS": str(options.callers + options.crowd + 4),
+        "DUPLEX_SERVER__MAX_SESSIONS": str(options.callers + options.crowd + 8),
         "DUPLEX_AGENT__GREETING": "",
         "DUPLEX_SERVER__REJOIN_S": "2",
         "MALLOC_ARENA_MAX": "2",
