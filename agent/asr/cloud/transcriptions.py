@@ -1,7 +1,6 @@
 """Any server with OpenAI's ``POST /v1/audio/transcriptions``: an utterance goes when whole."""
 
 import io
-import math
 import wave
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,9 @@ from agent.audio.chunk import SAMPLE_RATE, Int16Array, samples
 
 _TIMEOUT_S = 10.0
 """Of any single step; the core gives an answer up earlier."""
+
+_LONGEST_S = 86_400.0
+"""No word of an utterance stands behind this."""
 
 _RETRYABLE = {408, 409, 425, 429}
 _REFUSED = range(400, 500)
@@ -87,7 +89,7 @@ def _answer(response: httpx.Response) -> Answer:
         raise CloudLostError(f"the server says: {status}")
     try:
         body = response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CloudLostError("an answer that is no JSON") from error
     if not isinstance(body, dict) or not isinstance(body.get("text"), str):
         raise CloudLostError("an answer without text")
@@ -101,8 +103,8 @@ def _words(body: Mapping[str, Any]) -> tuple[Word, ...]:
     for item in given if isinstance(given, list) else ():
         match item:
             case {"word": str(text), "start": int() | float(), "end": int() | float()}:
-                start_s, end_s = float(item["start"]), float(item["end"])
-                if not (math.isfinite(end_s) and 0 <= start_s <= end_s):
+                start_s, end_s = item["start"], item["end"]
+                if not 0 <= start_s <= end_s <= _LONGEST_S:
                     return ()
                 words.append(Word(text.strip(), samples(start_s), samples(end_s), 1.0))
             case _:

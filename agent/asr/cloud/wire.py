@@ -202,6 +202,9 @@ def _held(value: object) -> dict[int, int]:
 
 def _probability(message: Mapping[str, Any]) -> float | None:
     value = message.get("confidence")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return min(max(float(value), 0.0), 1.0)
+    # A number of JSON may have more digits than a float.
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return float(min(max(value, 0), 1))

@@ -39,9 +39,15 @@ def hypothesis_of(
     words = answer.words or _spread(answer, speech)
     return Hypothesis(
         utterance_id=utterance_id,
-        text=answer.text,
+        text=_writable(answer.text),
         words=tuple(
-            Word(word.text, start + word.start_sample, start + word.end_sample, word.confidence)
+            Word(
+                _writable(word.text),
+                # What stands behind the end of the audio was not said there.
+                start + min(word.start_sample, length),
+                start + min(word.end_sample, length),
+                word.confidence,
+            )
             for word in words
         ),
         is_final=True,
@@ -61,6 +67,11 @@ def _spread(answer: Answer, speech: int) -> tuple[Word, ...]:
         begin, done = done, done + len(text)
         words.append(Word(text, speech * begin // letters, speech * done // letters, sure))
     return tuple(words)
+
+
+def _writable(text: str) -> str:
+    """JSON can hold half of a character, and no file, page or request to a model can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _plain(text: str) -> str:

@@ -4,17 +4,19 @@ import json
 import os
 import struct
 
+import httpx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.asr.cloud import wire
-from agent.asr.cloud.client import CloudSettings
+from agent.asr.cloud import realtime, transcriptions, wire
+from agent.asr.cloud.client import CloudLostError, CloudRefusedError, CloudSettings
 from agent.asr.cloud.cloud import client_for, stored_clip
 from agent.asr.cloud.native import NativeClient
 from agent.asr.cloud.realtime import RealtimeClient
 from agent.asr.cloud.transcriptions import TranscriptionClient
+from agent.asr.hybrid.comparison import confidence, hypothesis_of, same_words
 from agent.asr.hypothesis import Word
 from agent.errors import SettingsError
 
@@ -70,8 +72,9 @@ _VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-5, 5)
+    | st.sampled_from([2**70, 10**400, -(10**400)])
     | st.floats()
-    | st.sampled_from(["", "welcome", "final", "error", "ack", "gap"]),
+    | st.sampled_from(["", "welcome", "final", "error", "ack", "gap", "half \ud800 of a letter"]),
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=5,
 )
@@ -90,6 +93,85 @@ _FIELDS = st.dictionaries(
 @given(st.sampled_from("welcome ack partial final error going_away pong".split()), _FIELDS)
 def test_no_message_of_the_server_raises(kind, fields):
     wire.parse(json.dumps({"type": kind, **fields}))
+
+
+def written(answer):
+    """What becomes of an answer: records, logs, the page and a language model's request hold it."""
+    hypothesis = hypothesis_of(answer, 1, 16_000, 8000, 12_000)
+    hypothesis.text.encode()
+    for word in hypothesis.words:
+        word.text.encode()
+        assert 16_000 <= word.start_sample <= word.end_sample <= 28_000
+        assert 0 <= word.confidence <= 1
+    assert 0 <= confidence(hypothesis) <= 1
+    same_words(hypothesis.text, answer.text)
+
+
+_WORD = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        ("text", "word", "start", "end", "start_sample", "end_sample", "confidence"), _VALUES
+    ),
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(_VALUES, st.lists(_WORD, max_size=3), _VALUES)
+def test_whatever_our_service_heard_can_be_written(text, words, sure):
+    message = {"type": "final", "utterance": 1, "text": text, "words": words, "confidence": sure}
+    finished = wire.parse(json.dumps({**message, "samples": 1, "crc32": 1}))
+    assert (finished is None) != isinstance(text, str)
+    if finished:
+        written(finished.answer)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(_VALUES | st.fixed_dictionaries({"text": _VALUES, "words": st.lists(_WORD, max_size=3)}))
+@example([[[]]] * 3)
+def test_whatever_a_transcription_server_says_is_an_answer_or_a_fault(body):
+    try:
+        written(transcriptions._answer(httpx.Response(200, text=json.dumps(body))))
+    except CloudLostError:
+        assert not isinstance(body, dict) or not isinstance(body["text"], str)
+
+
+def test_an_answer_as_deep_as_a_well_is_a_fault():
+    with pytest.raises(CloudLostError):
+        transcriptions._answer(httpx.Response(200, text="[" * 100_000))
+
+
+class Saying:
+    """A socket on which one message comes, and no other."""
+
+    def __init__(self, message):
+        self._messages = iter([message])
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for message in self._messages:
+            return message
+        raise StopAsyncIteration
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.sampled_from(["conversation.item.input_audio_transcription.completed", "error", "x"]),
+    st.fixed_dictionaries({}, optional={"transcript": _VALUES, "error": _VALUES}),
+)
+def test_whatever_a_realtime_server_says_is_an_answer_or_a_fault(kind, fields):
+    answering = realtime._answer(Saying(json.dumps({"type": kind, **fields})))
+    try:
+        answering.send(None)
+    except StopIteration as done:
+        written(done.value)
+    except (CloudLostError, CloudRefusedError):
+        assert kind != "conversation.item.input_audio_transcription.completed" or not isinstance(
+            fields.get("transcript"), str
+        )
+    else:
+        raise AssertionError("it waits")
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
