@@ -50,7 +50,7 @@ def odd(dice: random.Random, depth: int = 0) -> Any:
         case 1:
             return dice.random() < 0.5
         case 2:
-            return dice.choice((0, 1, -1, 2**70, dice.randrange(-1000, 1000)))
+            return dice.choice((0, 1, -1, 2**70, 10**400, dice.randrange(-1000, 1000)))
         case 3:
             return dice.choice((0.5, -0.0, 1e308, float("inf"), float("nan"), dice.random()))
         case 4 | 5 | 6:
