@@ -27,6 +27,7 @@ from agent.turns.floor import TABLE, Act, Floor, Signal
 from agent.turns.hearing import Hearing
 from agent.turns.hotwords import Hotwords
 from agent.turns.over_agent import OverAgent
+from agent.turns.overlap import AgentSpeech
 from agent.turns.policy_settings import PolicySettings
 from agent.turns.step import Figures, Step
 from agent.turns.user_turn import UserTurn, drop
@@ -54,6 +55,7 @@ class FusedPolicy:
         self._floor_since = 0
         self._agent = AgentFloor(0, is_speaking=False)
         self._expectation: Expectation | None = None
+        self._agent_off_at = -1
         self._forget()
 
     @property
@@ -164,6 +166,7 @@ class FusedPolicy:
         return self._agent_off("the agent has finished") if was_speaking else []
 
     def _agent_off(self, reason: str) -> list[Decision]:
+        self._agent_off_at = self._hearing.now
         overlap = self._over_agent.end()
         decisions = self._signal(Signal.AGENT_OFF, reason)
         if overlap and self._floor is Floor.OPEN:
@@ -241,7 +244,9 @@ class FusedPolicy:
         )
 
     def _begin_turn(self, start_sample: int) -> None:
-        self._turn.begin(start_sample, self._context())
+        is_over_agent = start_sample <= self._agent_off_at
+        asks = AgentSpeech(tuple(self._agent.said.split())).asks
+        self._turn.begin(start_sample, self._context(), may_be_nod=is_over_agent and not asks)
 
     def _forget(self) -> None:
         self._hearing.forget()

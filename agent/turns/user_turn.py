@@ -2,6 +2,7 @@
 
 from agent.asr.hypothesis import Hypothesis
 from agent.audio.chunk import samples
+from agent.turns.backchannels import Reading, read
 from agent.turns.completeness import Completeness, completeness
 from agent.turns.ending import FRESH_PARTIAL_S, Context, EndOfTurn, Judgement
 from agent.turns.events import DecisionKind, Prosody, Wording
@@ -50,9 +51,16 @@ class UserTurn:
         """Whether a score of the voice asked for now can change when it ends."""
         return self._ending.wants_prosody(self._hearing.silence_s)
 
-    def begin(self, start_sample: int, context: Context) -> None:
-        """A turn begins, or what was heard is forgotten before one does."""
+    def begin(self, start_sample: int, context: Context, *, may_be_nod: bool = False) -> None:
+        """A turn begins, or what was heard is forgotten before one does.
+
+        Args:
+            start_sample: On the media clock (16 kHz).
+            context: What the dialogue leads to expect.
+            may_be_nod: Whether it began over the agent's last word, and nothing was asked.
+        """
         self._start = start_sample
+        self._may_be_nod = may_be_nod
         self._prepared: str | None = None
         self._end_requested = False
         self._words_from = 0
@@ -103,6 +111,10 @@ class UserTurn:
             if hearing.silence_s < self._settings.wordless_s and not self._end_requested:
                 return []
             return [drop("speech without words")]
+        if self._is_nod:
+            # Said a moment sooner it would have left the agent the floor.
+            is_over = hearing.silence_s >= self._settings.overlap_end_s or self._end_requested
+            return [drop("a nod over the agent's last word")] if is_over else []
         judgement = self.judgement
         if not judgement.commits and not judgement.speculates and not self._must_decide:
             return self._on_hotword(self._find_hotword(is_over=False))
@@ -139,6 +151,14 @@ class UserTurn:
             closes=True,
             figures=self._figures(judgement),
         )
+
+    @property
+    def _is_nod(self) -> bool:
+        """Whether it says what listeners say."""
+        hypothesis = self._hearing.hypothesis
+        if not self._may_be_nod or hypothesis is None:
+            return False
+        return read([word.text for word in hypothesis.words], asked=False) is Reading.BACKCHANNEL
 
     @property
     def _must_decide(self) -> bool:

@@ -173,6 +173,26 @@ def test_what_is_said_over_the_agents_last_word_is_the_next_turn():
     assert talk.kinds()[-1] == "COMMIT"
 
 
+@pytest.mark.parametrize("over_s", [0.06, 0.2])
+def test_a_nod_over_the_agents_last_word_is_no_turn(over_s):
+    def outcome(said, text):
+        talk = Talk().agent(True, said=said).speech(over_s).agent(False, said=said).speech(0.2)
+        return talk.silence(0.13).hears(text).sounds(0.95).silence(2)
+
+    nod = outcome("It is on your left.", "Mhm.")
+    assert nod.kinds()[-1] == "HOLD" and "nod" in nod.decisions[-1].reason
+    assert "SPECULATE" not in nod.kinds()
+    assert nod.policy.floor is Floor.OPEN
+    assert outcome("Is it on your left?", "Mhm.").kinds()[-1] == "COMMIT"
+    assert outcome("It is on your left.", "Okay, and then?").kinds()[-1] == "COMMIT"
+
+
+def test_what_is_said_once_the_agent_is_silent_is_a_turn():
+    talk = Talk().agent(True, said="It is on your left.").agent(False, said="It is on your left.")
+    talk.silence(0.2).speech(0.4).silence(0.13).hears("Okay.").sounds(0.95).silence(2)
+    assert talk.kinds()[-1] == "COMMIT"
+
+
 def test_a_turn_that_came_to_nothing_gives_the_floor_back():
     talk = Talk().speech(1).silence(0.13).hears("What time is it?").sounds(0.95).silence(0.5)
     talk.tell(TurnLost(talk.at))
