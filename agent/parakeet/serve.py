@@ -22,6 +22,7 @@ from agent.parakeet.device import WorkerSettings
 from agent.parakeet.dispatch import QueueSettings
 from agent.parakeet.notice import Address, source_of, wait_for_notice
 from agent.parakeet.service import Service, ServiceSettings
+from agent.server.loopback import is_loopback
 
 ENGINES = {
     "nemo": "agent.parakeet.nemo:open_engine",
@@ -66,6 +67,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="drain when this machine is about to be taken away: aws, gcp, azure, "
         "an http:// address that answers 200 then, or a file that appears",
     )
+    parser.add_argument(
+        "--open", action="store_true", help=f"let in whoever reaches it, without {KEYS}"
+    )
     parser.add_argument("--max-sessions", type=int, default=512, help="native sessions at once")
     parser.add_argument("--checkpoints", type=Path, help="folder for progress of long recordings")
     parser.add_argument(
@@ -109,13 +113,21 @@ def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Serv
         )
         for device in devices
     )
+    keys = tuple(key for key in environ.get(KEYS, "").split(",") if key)
+    if not (keys or options.open or is_loopback(options.host)):
+        raise SettingsError(
+            f"refusing to listen on {options.host} without a key: anybody who reaches this machine "
+            f"could use it. Set {KEYS} to a secret, such as the output of: "
+            'python -c "import secrets; print(secrets.token_urlsafe(24))"; or give --open, where '
+            "something else keeps strangers out"
+        )
     checkpoints = options.checkpoints or Path(platformdirs.user_cache_dir("duplex")) / "asr"
     return ServeSettings(
         host=options.host,
         port=options.port,
         grace_s=options.grace,
         max_sessions=options.max_sessions,
-        keys=tuple(key for key in environ.get(KEYS, "").split(",") if key),
+        keys=keys,
         notice=source_of(options.drain_on) if options.drain_on else None,
         service=ServiceSettings(
             workers=workers,

@@ -12,7 +12,6 @@ WebSocket is accepted (see `refusals`).
 """
 
 import hmac
-import ipaddress
 import math
 import random
 import time
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from agent.errors import RetryError, SettingsError
+from agent.server.loopback import is_loopback
 from agent.server.pressure import Pressure, Worked
 from agent.server.processor_time import cores, worked
 from agent.server.rates import Rates
@@ -283,17 +283,6 @@ def require_keys(settings: ServerSettings) -> None:
             "of 16 characters or more, such as the output of: "
             'python -c "import secrets; print(secrets.token_urlsafe(24))"'
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    name = host.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _secrets(connection: HTTPConnection) -> list[tuple[str, bool]]:

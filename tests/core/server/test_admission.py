@@ -6,9 +6,9 @@ from agent.server.admission import (
     Admission,
     AtCapacityError,
     RefusedError,
-    is_loopback,
     require_keys,
 )
+from agent.server.loopback import is_loopback
 from agent.server.pressure import Worked
 from agent.server.rates import Rates
 from agent.settings import ServerSettings
