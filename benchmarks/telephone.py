@@ -9,8 +9,9 @@ quiet machine:
 
 With `--codec opus` the same in Opus at 16 kHz, whose packets hold coarse copies of those before.
 
-Spelled names, in the packaged voice, are counted by letters. Recorded digits are joined to numbers
-of four to eight and counted apart where the folder of recordings is given by DUPLEX_DATA.
+Spelled names, in the packaged voice, are counted by letters; numbers it reads in one go, by words.
+Numbers joined from digits that real people said are counted apart where the folder of
+recordings is given by DUPLEX_DATA.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import numpy as np
 import soundfile
 
 from agent.asr.moonshine import Moonshine
-from agent.audio.chunk import SAMPLE_RATE, Int16Array, to_float
+from agent.audio.chunk import SAMPLE_RATE, Float32Array, Int16Array, samples, to_float, to_int16
 from agent.audio.resample import resample
 from agent.eval.impairment import Impairment
 from agent.models.store import locate
@@ -56,7 +57,12 @@ _NAMES = (
     "smith garcia nowak murphy johansson weber rossi fischer novak silva dubois walsh "
     "quinn zhang ivanov jimenez kowalski hughes baxter yildiz"
 ).split()
-_NUMBERS = 20
+_NUMBERS = 60
+_GROUPS = ((4,), (3, 2), (3, 3), (3, 4), (4, 4), (2, 2, 2))
+_GAP_S, _PAUSE_S, _TAIL_S = (0.08, 0.15), (0.25, 0.4), 0.5
+_EDGE_S = 0.005
+_LEVEL_RMS, _ROOM_RMS = 0.06, 0.0003
+"""Speech at -24 dBFS, the median of the recordings; room tone 46 dB below."""
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 
@@ -93,35 +99,77 @@ def over(line: Impairment, pcm: Int16Array) -> Int16Array:
 
 
 def digits(folder: Path, count: int) -> list[Recording]:
-    """Numbers of four to eight digits by one speaker each, with pauses between."""
-    chance = random.Random(7)
+    """Numbers of four to eight digits, each by one speaker, joined as people say them.
+
+    The recordings are of single digits, cut close: they are brought to one level, faded at the
+    seams, put in groups of two to four with pauses between, and laid over room tone that goes on
+    behind the last, as it does in a call until its turn has ended.
+    """
+    chance, tone = random.Random(7), np.random.default_rng(7)
     files = sorted(folder.glob("**/*.wav")) + sorted(folder.glob("**/*.flac"))
     by_speaker: dict[str, dict[str, list[Path]]] = {}
     for path in files:
         digit, speaker, *_ = path.stem.split("_")
         by_speaker.setdefault(speaker, {}).setdefault(digit, []).append(path)
+    speakers = sorted(by_speaker)
     numbers = []
     for index in range(count):
-        speaker = chance.choice(sorted(by_speaker))
-        wanted = [str(chance.randrange(10)) for _ in range(chance.randint(4, 8))]
-        pieces: list[Int16Array] = []
-        for digit in wanted:
-            pcm, rate = soundfile.read(chance.choice(by_speaker[speaker][digit]), dtype="int16")
-            quiet = np.zeros(round(chance.uniform(0.1, 0.35) * SAMPLE_RATE), np.int16)
-            pieces += [resample(pcm, rate, SAMPLE_RATE), quiet]
-        text = " ".join(_DIGITS[int(digit)] for digit in wanted)
-        numbers.append(Recording(f"number-{index}", text, np.concatenate(pieces)))
+        spoken = by_speaker[speakers[index % len(speakers)]]
+        groups = chance.choice(_GROUPS)
+        wanted = [[str(chance.randrange(10)) for _ in range(size)] for size in groups]
+        pieces = [_quiet(_TAIL_S)]
+        for group in wanted:
+            for digit in group:
+                pieces += [_said(chance.choice(spoken[digit])), _quiet(chance.uniform(*_GAP_S))]
+            pieces[-1] = _quiet(chance.uniform(*_PAUSE_S))
+        pieces[-1] = _quiet(_TAIL_S)
+        pcm = np.concatenate(pieces)
+        pcm += tone.normal(0.0, _ROOM_RMS, len(pcm)).astype(np.float32)
+        text = " ".join(_DIGITS[int(digit)] for group in wanted for digit in group)
+        numbers.append(Recording(f"number-{index}", text, to_int16(pcm)))
     return numbers
+
+
+def _said(path: Path) -> Float32Array:
+    """A digit at the common level, 16 kHz, without clicks at its ends."""
+    pcm, rate = soundfile.read(path, dtype="int16")
+    said = to_float(resample(pcm, rate, SAMPLE_RATE))
+    said *= _LEVEL_RMS / max(float(np.sqrt(np.mean(said**2))), 1e-6)
+    edge = min(samples(_EDGE_S, SAMPLE_RATE), len(said) // 2)
+    ramp = np.linspace(0.0, 1.0, edge, dtype=np.float32)
+    said[:edge] *= ramp
+    said[-edge:] *= ramp[::-1]
+    return said
+
+
+def _quiet(seconds: float) -> Float32Array:
+    return np.zeros(samples(seconds, SAMPLE_RATE), np.float32)
 
 
 def spelling() -> list[Recording]:
     """Names spelled letter by letter; the text is the letters, each a word."""
-    from tests.speech import spoken
-
     return [
-        Recording(f"spelled-{name}", " ".join(name), spoken(", ".join(name.upper()) + "."))
+        Recording(f"spelled-{name}", " ".join(name), _read_out(", ".join(name.upper())))
         for name in _NAMES
     ]
+
+
+def read_out() -> list[Recording]:
+    """Numbers of four to eight digits that the packaged voice reads in one go."""
+    chance = random.Random(8)
+    numbers = []
+    for index in range(len(_NAMES)):
+        groups = [
+            " ".join(chance.choice(_DIGITS) for _ in range(size)) for size in chance.choice(_GROUPS)
+        ]
+        numbers.append(Recording(f"read-{index}", " ".join(groups), _read_out(", ".join(groups))))
+    return numbers
+
+
+def _read_out(text: str) -> Int16Array:
+    from tests.speech import dialogue
+
+    return dialogue(_TAIL_S, f"{text}.", _TAIL_S)
 
 
 def _letters(text: str) -> str:
@@ -172,9 +220,10 @@ def main() -> None:
     sets = {
         "prompts": recordings[:: given.every],
         "spelling": spelling(),
+        "numbers read": read_out(),
     }
     if data := os.environ.get("DUPLEX_DATA"):
-        sets["numbers"] = digits(Path(data) / "digits", _NUMBERS)
+        sets["numbers joined"] = digits(Path(data) / "digits", _NUMBERS)
     rates = {
         name: {
             "recordings": len(chosen),
