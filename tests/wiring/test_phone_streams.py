@@ -78,6 +78,8 @@ def test_an_interrupted_answer_is_remembered_as_far_as_it_was_heard(side):
 
     assert len(outcome.telephone.of(Clear)) >= 1
     first, second = outcome.agent_speaks_at()
+    # Silenced within 0.2 s of the first sound, and what the provider and the way to the ear held.
+    assert first[1] - 6.0 <= 0.2 + outcome.transport.connection.stream.lead_s + 0.08
     heard = next(m["content"] for m in outcome.history if m["role"] == "assistant").split()
     assert heard and LINE.startswith(" ".join(heard))
     assert abs(len(heard) - (first[1] - first[0]) / WORD_S) <= 1
