@@ -17,7 +17,8 @@ from agent.transports.line import LineTransport
 from agent.transports.phone.call import Call, CallState
 from agent.transports.sip.agent import CallRefusedError, UserAgent
 from agent.transports.sip.bridge import join
-from agent.transports.sip.call import SipCall, State
+from agent.transports.sip.call import SipCall
+from agent.transports.sip.dialog import State
 from agent.values import BRIEF, Expects, NotUnderstoodError, YesNo
 
 _RING_S = 25.0

@@ -140,6 +140,6 @@ async def test_whoever_speaks_from_a_real_telephone_silences_us_at_once(tmp_path
     sent = [p for p in later if not p.from_caller]
     still = next(i for i in range(len(sent)) if not any(loud(p.datagram) for p in sent[i : i + 10]))
     assert ours, "we were not speaking"
-    # Speech is confirmed after 0.1 s, and two packets are in the queue: 0.14 to 0.16 s were seen, with
-    # sixteen other processes wanting two cores.
+    # Speech is confirmed after 0.1 s, and two packets are in the queue: 0.14 to 0.16 s were seen,
+    # while sixteen other processes wanted two cores.
     assert still * 0.02 <= 0.2

@@ -21,6 +21,7 @@ from agent.transports.sip.message import (
     Message,
     Request,
     Response,
+    describe,
     parse,
 )
 from agent.transports.sip.negotiation import Negotiation
@@ -165,9 +166,8 @@ class UserAgent:
         self._calls[dialog.call_id, dialog.local_tag] = call
         request = dialog.request("INVITE", sent_by)
         request.headers.add("Allow", ALLOWED)
-        request.headers.add("Content-Type", "application/sdp")
         try:
-            request.body = await call.offer()
+            describe(request, await call.offer())
             response = await self.ask(request, call)
             if response is None:
                 raise CallRefusedError(408, "no answer")

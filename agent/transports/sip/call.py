@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +22,11 @@ from agent.transports.phone.call import (
 from agent.transports.sip import sdp
 from agent.transports.sip.addresses import Hop, party
 from agent.transports.sip.audio import CallAudio
-from agent.transports.sip.dialog import Dialog, response_to
+from agent.transports.sip.dialog import Dialog, State
 from agent.transports.sip.digits import from_info
 from agent.transports.sip.g711 import SAMPLE_RATE
 from agent.transports.sip.media import RtpSession
-from agent.transports.sip.message import MalformedError, Request
+from agent.transports.sip.message import MalformedError, Request, describe
 from agent.transports.sip.negotiation import Negotiation
 from agent.transports.sip.referral import Referral, TransferError, said
 from agent.transports.sip.transactions import Asked, Key
@@ -40,14 +39,6 @@ DELAY_S = 0.12
 peer's buffer."""
 
 _CAPABILITIES = Capabilities(dtmf_in=True, dtmf_out=True, transfer=True, consult=True, hold=True)
-
-
-class State(Enum):
-    """Where the signalling stands."""
-
-    RINGING = auto()
-    TALKING = auto()
-    OVER = auto()
 
 
 class SipCall(Told):
@@ -91,11 +82,8 @@ class SipCall(Told):
         self._is_acknowledged = False
         self._is_reinviting = False
         self._referral: Referral | None = None
-        caller, called = (
-            (dialog.remote, dialog.local)
-            if direction is Direction.INBOUND
-            else (dialog.local, dialog.remote)
-        )
+        ends = (dialog.remote, dialog.local)
+        caller, called = ends if direction is Direction.INBOUND else ends[::-1]
         self.call = Call(
             facts=CallFacts(
                 dialog.call_id, "sip", party(caller), party(called), direction, headers
@@ -199,9 +187,8 @@ class SipCall(Told):
             TransferError: The peer refused, or nobody answered; the call goes on.
         """
         self._require_talking()
-        request = self.dialog.request("REFER", self._agent.sent_by(self))
-        request.headers.add("Refer-To", f"<{self._agent.uri_of(to, self.peer)}>")
-        request.headers.add("Referred-By", f"<{self.dialog.contact}>")
+        uri = self._agent.uri_of(to, self.peer)
+        request = self.dialog.refer(uri, self._agent.sent_by(self))
         referral = self._referral = Referral(to)
         response = await self._agent.ask(request, self)
         if response is None or response.status >= 300:
@@ -345,8 +332,7 @@ class SipCall(Told):
         before, self.audio.terms.ours, self._is_reinviting = self.audio.terms.ours, ours, True
         try:
             request = self.dialog.request("INVITE", self._agent.sent_by(self))
-            request.headers.add("Content-Type", "application/sdp")
-            request.body = await self._describe(None)
+            describe(request, await self._describe(None))
             response = await self._agent.ask(request, self)
             if response is None or response.status >= 300:
                 raise RetryError(f"the other telephone refused the change: {said(response)}")
@@ -384,13 +370,7 @@ class SipCall(Told):
         body: bytes = b"",
         retry_after_s: int | None = None,
     ) -> None:
-        dialog = self.dialog
-        response = response_to(
-            asked.request, status, reason, tag=dialog.local_tag, contact=dialog.contact
-        )
-        if body:
-            response.headers.add("Content-Type", "application/sdp")
-            response.body = body
+        response = self.dialog.response(asked.request, status, reason, body)
         if retry_after_s is not None:
             response.headers.add("Retry-After", str(retry_after_s))
         self._agent.respond(asked.key, response)

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from agent.transports.sip.addresses import Hop, host_port, parse_name_address, parse_uri
 from agent.transports.sip.message import (
@@ -10,6 +11,7 @@ from agent.transports.sip.message import (
     Request,
     Response,
     cseq,
+    describe,
 )
 
 ALLOWED = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY"
@@ -27,6 +29,14 @@ def new_branch() -> str:
 def new_tag() -> str:
     """An unguessable half of a dialog's identity."""
     return secrets.token_hex(8)
+
+
+class State(Enum):
+    """Where the signalling of a call stands."""
+
+    RINGING = auto()
+    TALKING = auto()
+    OVER = auto()
 
 
 @dataclass(slots=True)
@@ -153,6 +163,20 @@ class Dialog:
         for route in self.route:
             headers.add("Route", route)
         return Request(method, self.target, headers)
+
+    def refer(self, to: str, sent_by: Hop) -> Request:
+        """Ask the peer to call somebody else instead (RFC 3515)."""
+        request = self.request("REFER", sent_by)
+        request.headers.add("Refer-To", f"<{to}>")
+        request.headers.add("Referred-By", f"<{self.contact}>")
+        return request
+
+    def response(self, request: Request, status: int, reason: str, body: bytes = b"") -> Response:
+        """Answer a request of the dialog; `body` describes a session."""
+        response = response_to(request, status, reason, tag=self.local_tag, contact=self.contact)
+        if body:
+            describe(response, body)
+        return response
 
     def next_hop(self) -> Hop:
         """Where requests of this dialog are sent: the nearest proxy, else their Contact.

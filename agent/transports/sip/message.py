@@ -144,6 +144,12 @@ def parse(datagram: bytes) -> Message:
     return message
 
 
+def describe(message: Request | Response, body: bytes) -> None:
+    """Let a message carry a session description."""
+    message.headers.add("Content-Type", "application/sdp")
+    message.body = body
+
+
 def cseq(message: Message) -> tuple[int, str]:
     """Number and method of a CSeq header.
 
