@@ -8,7 +8,9 @@ import asyncio
 import json
 import os
 import random
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from pytest import approx
 
@@ -29,6 +31,8 @@ from tests.core.phone.providers import (
 )
 
 WORD_S = 0.4
+KEYS = "0123456789*#"
+TONES = ((697, 770, 852, 941), (1209, 1336, 1477))
 LINE = "Saturn is the sixth planet from the sun and it has rings."
 
 providers = pytest.mark.parametrize("side", SIDES, ids=lambda side: side.name)
@@ -118,6 +122,47 @@ def test_a_caller_who_hangs_up_ends_the_conversation():
 
     assert outcome.transport.call.state is CallState.ENDED
     assert outcome.transport.call.over.is_set()
+
+
+@providers
+def test_every_key_arrives(side):
+    provider, entries = side(), []
+    call = PhoneCall(provider)
+
+    async def ask(call):
+        entries.append(await call.collect_digits(12, finish="", timeout_s=3.0))
+
+    call.at(0.3, ask)
+    for number, key in enumerate(KEYS):
+        call.sends(0.5 + number * 0.1, provider.key(key))
+    call.run(lasting_s=2.5)
+    assert entries[0].digits == KEYS
+
+
+@providers
+def test_every_key_is_pressed(side):
+    call = PhoneCall(side())
+    call.at(0.2, lambda call: call.send_dtmf(KEYS))
+
+    outcome = call.run(lasting_s=8.0)
+
+    by_message = "".join(keys.digits for keys in outcome.telephone.of(Keys))
+    assert (by_message or sounded(outcome.track, side.rate)) == KEYS
+
+
+def sounded(track, rate):
+    """Keys by their tones (ITU-T Q.23), each stretch of one key once."""
+    size, found = rate // 50, [""]
+    for at in range(0, len(track) - size, size):
+        spectrum = np.abs(np.fft.rfft(track[at : at + size] * np.hanning(size), 8 * size))
+        if np.abs(track[at : at + size]).max() < 1000:
+            found.append("")
+            continue
+        low, high = (
+            min(tones, key=lambda hz: -spectrum[round(hz * 8 * size / rate)]) for tones in TONES
+        )
+        found.append("123456789*0#"[TONES[0].index(low) * 3 + TONES[1].index(high)])
+    return "".join(after for before, after in pairwise(found) if after != before)
 
 
 def test_keys_are_collected_and_seen_by_nobody_else():
