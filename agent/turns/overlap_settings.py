@@ -69,7 +69,7 @@ class OverlapSettings:
 
     many_echoes: int = 3
 
-    steady_unknown: float = 0.99
+    steady_unknown: float = 0.993
     """Likewise while it is not known what the agent says: then only that counts. What a poor
     canceller leaves can be understood, and cannot be told from a user by its words or level."""
 
