@@ -8,7 +8,7 @@ Four sets that share no speaker's recording, no voice and, for the last two, no 
 
 * tuned: numbers in `agent.turns.overlap` were chosen on it
 * judged, fresh: rules were changed after they were seen, numbers were not
-* last: nothing was changed after it was seen. Its orders are those recordings of the same project
+* last: no rule was made for it. Its orders are those recordings of the same project
   that the other sets do not draw from, in a folder `commands-others/`
 """
 

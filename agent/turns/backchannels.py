@@ -55,6 +55,7 @@ class Reading(Enum):
     OWN = "the agent's own words"
     UNSURE = "words the recogniser doubts"
     BEGINNING = "what may become a backchannel"
+    LIKELY_BACKCHANNEL = "a backchannel, most likely"
     BACKCHANNEL = "a backchannel"
     ANSWER = "an answer"
     FLOOR_WORD = "a word that takes the floor"

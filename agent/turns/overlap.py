@@ -303,8 +303,7 @@ class OverlapVerdict:
         if sure:
             return Reading.OWN
         # A doubted nod is still more likely to be one than not.
-        nods = (Reading.BACKCHANNEL, Reading.BEGINNING)
-        return Reading.BEGINNING if read(texts, asked=False) in nods else Reading.UNSURE
+        return _DOUBTED.get(read(texts, asked=False), Reading.UNSURE)
 
     def _judge(self) -> tuple[OverlapKind, str]:
         if self._hotword is not None:
@@ -322,13 +321,16 @@ class OverlapVerdict:
                 return self._when_due(OverlapKind.ECHO, "no louder than our own echo")
             case Reading.BACKCHANNEL:
                 return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
+            case Reading.LIKELY_BACKCHANNEL if self._is_settled:
+                # All of it was read: nothing goes on.
+                return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
             case Reading.EMPTY:
                 return self._when_due(OverlapKind.NOISE, "speech without words")
             case Reading.WORD if self._is_final and self._is_clear:
                 return OverlapKind.INTERRUPTION, reading.value
         if self._goes_on and spoken >= samples(self._enough_s(reading)):
             return OverlapKind.INTERRUPTION, f"speech that goes on: {reading.value}"
-        if reading is Reading.BEGINNING:
+        if reading in _DOUBTED.values():
             return self._when_due(OverlapKind.BACKCHANNEL, reading.value)
         return self._when_due(*self._without_words(spoken))
 
@@ -340,6 +342,7 @@ class OverlapVerdict:
             Reading.WORD: settings.word_s,
             Reading.UNSURE: settings.unsure_in_echo_s if is_near else settings.unsure_s,
             Reading.BEGINNING: settings.beginning_s,
+            Reading.LIKELY_BACKCHANNEL: settings.beginning_s,
         }.get(reading, settings.floor_s)
 
     def _without_words(self, spoken: int) -> tuple[OverlapKind, str]:
@@ -373,6 +376,13 @@ class OverlapVerdict:
             "echo_share": round(self._share, 2),
             "words": " ".join(self._texts()),
         }
+
+
+_DOUBTED = {
+    Reading.BACKCHANNEL: Reading.LIKELY_BACKCHANNEL,
+    Reading.BEGINNING: Reading.BEGINNING,
+}
+"""What words are that would be so if the recogniser did not doubt them."""
 
 
 def _hotword_means(hotword: Hotword) -> tuple[OverlapKind, str]:

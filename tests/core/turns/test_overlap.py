@@ -140,6 +140,13 @@ def test_doubted_words_and_the_agents_own_do_not_count():
     assert over.kind in ("UNDECIDED", "ECHO")
 
 
+def test_doubts_about_a_nod_that_is_over_do_not_make_it_more_than_one():
+    nod = Over().speech(0.4).hears("Uh", half="okay").speech(0.4)
+    assert nod.silence(0.1).hears("Ah ok", confidence=0.3).kind == "BACKCHANNEL"
+    # What goes on behind it is no nod.
+    assert nod.speech(0.2).kind == "INTERRUPTION"
+
+
 def test_half_a_word_behind_the_first_tells_an_order_from_a_nod():
     assert Over().speech(0.2).hears("make").kind == "UNDECIDED"
     assert Over().speech(0.2).hears("make", "me").kind == "INTERRUPTION"
