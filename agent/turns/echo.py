@@ -59,6 +59,9 @@ _ROOM_FRAMES = 500
 _LEAST_ROOM_FRAMES = 62
 """Of them, before the room's level is believed: 0.5 s."""
 
+_QUIETER_DB = 6.0
+"""So far below the room's lower decile that of the latest second lies once the room is quieter."""
+
 _ABOVE_ROOM_DB = 3.0
 """How far out of the room's noise a frame must stand while the agent speaks to be its echo. The
 level of steady noise spreads by less from frame to frame, past its own ninth decile."""
@@ -115,6 +118,8 @@ class EchoLevel:
         """Levels of the near end while neither end speaks."""
         self._room_level: float | None = None
         """What nearly all of them stay below; None where it must be looked for again."""
+        self._lately: deque[float] = deque(maxlen=_JUDGED_FRAMES)
+        """Levels of the near end in the latest second, whoever speaks."""
         self._latest: deque[float] = deque()
         self._returns: Float64Array = np.zeros(_MEMORY_FRAMES)
         self._returned = 0
@@ -150,12 +155,16 @@ class EchoLevel:
         """
         lag = self._best_lag()
         expected = SILENT_DBFS
+        if self._room_is_quieter:
+            self._room.clear()
+            self._room_level = None
         levels = zip(_frame_levels(near).tolist(), _frame_levels(far).tolist(), strict=True)
         for near_db, far_db in levels:
             held = max(far_db, self._far[-1] - _DECAY_DB)
             self._far[:-1] = self._far[1:]
             self._far[-1] = held
             self._correlate(near_db)
+            self._lately.append(near_db)
             if probability < _SPEECHLESS and self._far.max() <= _ACTIVE_DBFS:
                 self._room.append(near_db)
                 self._room_level = None
@@ -184,6 +193,16 @@ class EchoLevel:
         if self._room_level is None:
             self._room_level = _quantile(np.array(self._room), _LOUD_RETURNS)
         return self._room_level
+
+    @property
+    def _room_is_quieter(self) -> bool:
+        """Whether a noise has stopped, below which echoes would still be overlooked."""
+        if len(self._room) < _LEAST_ROOM_FRAMES or self._far.max() <= _ACTIVE_DBFS:
+            return False
+        lately, room = np.array(self._lately), np.array(self._room)
+        return _quantile(lately, 1 - _LOUD_RETURNS) < (
+            _quantile(room, 1 - _LOUD_RETURNS) - _QUIETER_DB
+        )
 
     def _remember(self, return_db: float) -> None:
         self._returns[self._returned % _MEMORY_FRAMES] = return_db

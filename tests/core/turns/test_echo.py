@@ -86,6 +86,14 @@ def test_an_echo_louder_than_the_room_is_found_in_it(gain_db):
     assert last.return_db == pytest.approx(gain_db, abs=4.0)
 
 
+def test_an_echo_below_a_noise_that_has_stopped_is_found():
+    far = speechlike(6.0, 1)
+    near, played = in_a_loud_room(np.zeros(len(far)), far)
+    near[2 * RATE + RATE // 2 :] = delayed(far, 0.08, -20.0)[RATE // 2 :]
+    last = follow(EchoLevel(), near, played, probability=0.02)[-1]
+    assert last.return_db == pytest.approx(-20.0, abs=4.0)
+
+
 def test_who_speaks_while_the_agent_does_not_is_not_the_room():
     far = speechlike(6.0, 1)
     quiet = np.zeros(2 * RATE, np.int16)
