@@ -60,6 +60,9 @@ of them 0.05 s."""
 
 _DIGIT_WORDS = frozenset("oh zero one two three four five six seven eight nine".split())
 _REPEATS = {"double": 1, "triple": 2}
+_DIGITS_OR_WORDS = re.compile(r"[a-z]+|\d+")
+
+_A_GROUP = 3
 
 
 def digits_said(words: Sequence[Word]) -> int:
@@ -72,10 +75,20 @@ def _had_time(word: Word) -> bool:
     return lasted_s >= SHORTEST_DIGIT_S * digits_in(word.text)
 
 
+def is_being_dictated(text: str) -> bool:
+    """Whether `text` ends in three digits or more: a number, or the first group of one."""
+    tail: list[str] = []
+    for word in reversed(_DIGITS_OR_WORDS.findall(text.lower())):
+        if not (word.isdigit() or word in _DIGIT_WORDS or word in _REPEATS):
+            break
+        tail.insert(0, word)
+    return digits_in(" ".join(tail)) >= _A_GROUP
+
+
 def digits_in(text: str) -> int:
     """How many digits were dictated, written as figures or as words: "double seven" is two."""
     count = extra = 0
-    for word in re.findall(r"[a-z]+|\d+", text.lower()):
+    for word in _DIGITS_OR_WORDS.findall(text.lower()):
         if word in _REPEATS:
             extra = _REPEATS[word]
             continue

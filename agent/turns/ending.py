@@ -24,6 +24,7 @@ from agent.turns.completeness import (
     completeness,
     digits_in,
     digits_said,
+    is_being_dictated,
     without_mark,
 )
 from agent.turns.fitted import FITTED
@@ -212,9 +213,11 @@ class EndOfTurn:
     def read(self, text: str, probability: float) -> None:
         """The language model's chance that `text` is all; means nothing once more was heard.
 
-        Of an answer it says nothing: behind "Seven" or "Yes" it expects a comma.
+        Of an answer it says nothing: behind "Seven" or "Yes" it expects a comma. Nor of a number:
+        no more than words and voice can it know whether another group of digits follows.
         """
-        if text == without_mark(self._text) and not self._context.is_answer:
+        says_nothing = self._context.is_answer or is_being_dictated(text)
+        if text == without_mark(self._text) and not says_nothing:
             self._chance = probability
             self._bound()
 

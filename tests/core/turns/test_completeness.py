@@ -2,7 +2,13 @@ import pytest
 
 from agent.asr.hypothesis import Word
 from agent.audio.chunk import samples
-from agent.turns.completeness import Completeness, completeness, digits_said, without_mark
+from agent.turns.completeness import (
+    Completeness,
+    completeness,
+    digits_said,
+    is_being_dictated,
+    without_mark,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +52,19 @@ def test_digits_that_there_was_no_time_to_say_do_not_count():
     assert digits_said([word("555", 0.8), word("1212", 0.9)]) == 7
     assert digits_said([word("555", 0.3)]) == 0
     assert digits_said([word("my", 0.05), word("number", 0.05)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Five, five, five,", True),
+        ("My number is 555", True),
+        ("It is double seven one", True),
+        ("What is two plus two?", False),
+        ("Table for five", False),
+        ("555 is what I dialled", False),
+        ("", False),
+    ],
+)
+def test_knows_a_group_of_digits_at_the_end(text, expected):
+    assert is_being_dictated(text) is expected

@@ -64,6 +64,13 @@ def test_of_an_answer_the_language_model_says_nothing():
     assert ending.judge(0.3) == before
 
 
+def test_nor_of_a_number_that_is_being_dictated():
+    ending = judge("My number is 5 5 5.")
+    before = ending.judge(0.3)
+    ending.read("My number is 5 5 5", 0.9)
+    assert ending.judge(0.3) == before
+
+
 def test_the_lowest_score_of_a_silence_counts():
     ending = judge(voice=0.1)
     before = ending.judge(0.3).log_odds
