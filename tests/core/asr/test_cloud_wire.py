@@ -19,6 +19,7 @@ from agent.asr.cloud.transcriptions import TranscriptionClient
 from agent.asr.hybrid.comparison import confidence, hypothesis_of, same_words
 from agent.asr.hypothesis import Word
 from agent.errors import SettingsError
+from tests.core.server.test_hostile import IS_LONG, odd, seeded
 
 EXAMPLES = int(os.environ.get("DUPLEX_EXAMPLES", "60"))
 
@@ -78,15 +79,26 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=5,
 )
-_FIELDS = st.dictionaries(
-    st.sampled_from(
-        [
-            *("utterance", "text", "words", "confidence", "samples", "crc32", "token", "resumed"),
-            *("utterances", "code", "fatal", "retryable", "sample", "through_sample"),
-        ]
-    ),
-    _VALUES,
+_FIELD_NAMES = (
+    *("utterance", "text", "words", "confidence", "samples", "crc32", "token", "resumed"),
+    *("utterances", "code", "fatal", "retryable", "sample", "through_sample"),
 )
+_FIELDS = st.dictionaries(st.sampled_from(_FIELD_NAMES), _VALUES)
+_WORD_NAMES = ("text", "word", "start", "end", "start_sample", "end_sample", "confidence")
+_WORDS = st.lists(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(_WORD_NAMES, _VALUES)), max_size=3
+)
+
+
+def some(dice, names):
+    """Some of these fields, with anything in them."""
+    return {name: odd(dice) for name in names if dice.random() < 0.7}
+
+
+if IS_LONG:
+    _VALUES = seeded(odd)
+    _FIELDS = seeded(lambda dice: some(dice, _FIELD_NAMES))
+    _WORDS = seeded(lambda dice: [some(dice, _WORD_NAMES) for _ in range(dice.randrange(4))])
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -107,16 +119,8 @@ def written(answer):
     same_words(hypothesis.text, answer.text)
 
 
-_WORD = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        ("text", "word", "start", "end", "start_sample", "end_sample", "confidence"), _VALUES
-    ),
-)
-
-
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(_VALUES, st.lists(_WORD, max_size=3), _VALUES)
+@given(_VALUES, _WORDS, _VALUES)
 def test_whatever_our_service_heard_can_be_written(text, words, sure):
     message = {"type": "final", "utterance": 1, "text": text, "words": words, "confidence": sure}
     finished = wire.parse(json.dumps({**message, "samples": 1, "crc32": 1}))
@@ -126,7 +130,7 @@ def test_whatever_our_service_heard_can_be_written(text, words, sure):
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(_VALUES | st.fixed_dictionaries({"text": _VALUES, "words": st.lists(_WORD, max_size=3)}))
+@given(_VALUES | st.fixed_dictionaries({"text": _VALUES, "words": _WORDS}))
 @example([[[]]] * 3)
 def test_whatever_a_transcription_server_says_is_an_answer_or_a_fault(body):
     try:
