@@ -34,7 +34,8 @@ class AsrServer:
         self._command = [
             *prefix,
             *(sys.executable, "-m", "agent", "asr-server", "--engine", "fake"),
-            *("--host", host, "--port", str(self.port), *options),
+            # A network namespace of a test's own is not the loopback, and keeps strangers out.
+            *("--host", host, "--port", str(self.port), "--open", *options),
         ]
         self.process: subprocess.Popen | None = None
 
