@@ -1,5 +1,4 @@
 import pytest
-from hypothesis import given
 
 from agent.transports.asterisk.frames import Message, Reader
 from agent.transports.asterisk.websocket import AsteriskStream
@@ -8,8 +7,7 @@ from tests.core.sip.limits import cases
 from tests.core.sip.mangling import CHANCES, in_pieces, mangled, mangled_text
 
 
-@cases
-@given(CHANCES)
+@cases(CHANCES)
 def test_messages_come_out_as_they_went_in_whatever_the_chunks(chance):
     messages = [
         Message(chance.randrange(256), chance.randbytes(chance.randrange(50)))
@@ -24,8 +22,7 @@ def test_messages_come_out_as_they_went_in_whatever_the_chunks(chance):
 SOCKET = [bytes(Message(kind, bytes(range(30)))) * 2 for kind in (0, 1, 3, 0x10, 0xFF)]
 
 
-@cases
-@given(mangled(*SOCKET), CHANCES)
+@cases(mangled(*SOCKET), CHANCES)
 def test_any_bytes_are_survived(stream, chance):
     reader = Reader()
     for piece in in_pieces(chance, stream, 40):
@@ -77,8 +74,7 @@ def test_what_begins_no_call(text):
     assert not isinstance(event, Started)
 
 
-@cases
-@given(mangled_text(PLAIN, JSON, "DTMF_END digit:#", "MEDIA_XOFF"), CHANCES)
+@cases(mangled_text(PLAIN, JSON, "DTMF_END digit:#", "MEDIA_XOFF"), CHANCES)
 def test_any_message_is_an_event_or_malformed(message, chance):
     stream = AsteriskStream()
     if start := chance.choice(["", PLAIN, JSON]):

@@ -144,7 +144,8 @@ def test_every_key_is_pressed(side):
     call = PhoneCall(side())
     call.at(0.2, lambda call: call.send_dtmf(KEYS))
 
-    outcome = call.run(lasting_s=8.0)
+    # A key and its pause take up to 0.8 s by tones.
+    outcome = call.run(lasting_s=11.0)
 
     by_message = "".join(keys.digits for keys in outcome.telephone.of(Keys))
     assert (by_message or sounded(outcome.track, side.rate)) == KEYS

@@ -1,5 +1,4 @@
 import pytest
-from hypothesis import given
 
 from agent.transports.sip.codecs import G711, OPUS, OpusTerms, number, read
 from agent.transports.sip.negotiation import Negotiation
@@ -85,13 +84,11 @@ def test_parameters_that_make_no_sense_change_nothing(text, terms):
     assert read(text) == terms
 
 
-@cases
-@given(mangled_text("useinbandfec=1; maxplaybackrate=8000; cbr=1; maxaveragebitrate=20000"))
+@cases(mangled_text("useinbandfec=1; maxplaybackrate=8000; cbr=1; maxaveragebitrate=20000"))
 def test_any_parameters_are_terms(text):
     assert read(text).most_bits_per_s >= 6000
 
 
-@cases
-@given(mangled_text("96", "0", "127"))
+@cases(mangled_text("96", "0", "127"))
 def test_any_payload_type_is_a_number_or_none(text):
     assert number(text) is None or 0 <= number(text) < 128

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given
 
 from agent.transports.sip.comfort import ComfortNoise
 from tests.core.sip.limits import cases
@@ -57,8 +56,7 @@ def test_speech_ends_it():
     assert not noise.make(160).any()
 
 
-@cases
-@given(mangled(bytes([40]), bytes([30, 90, 140, 200, 10, 127]), bytes(range(30))))
+@cases(mangled(bytes([40]), bytes([30, 90, 140, 200, 10, 127]), bytes(range(30))))
 def test_any_payload_is_noise_within_bounds(payload):
     noise = ComfortNoise()
     noise.describe(payload)
