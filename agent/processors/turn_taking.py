@@ -77,6 +77,9 @@ the turn is answered as it was last heard."""
 _SOUND_BEFORE = samples(1.5)
 """Audio that tells how loud the speech was whose end is looked for."""
 
+_KEPT = samples(8.0)
+"""Audio kept: that, and the longest silence behind it until the turn's final."""
+
 _NOTHING_SAID = "I haven't said anything yet."
 
 
@@ -99,7 +102,7 @@ class TurnTaking(FrameProcessor):
         self._smart_turn = smart_turn
         self._recorder = recorder
         self._executor = executor
-        self._audio = PreRoll(WINDOW_S * SAMPLE_RATE)
+        self._audio = PreRoll(_KEPT)
         self._clock = 0
         self._speech_start: int | None = None
         self._scores = ProsodySchedule()
@@ -353,7 +356,7 @@ class TurnTaking(FrameProcessor):
             return
         if due.silence:
             self._early_score = None
-        pcm = self._audio.since(self._clock - WINDOW_S * SAMPLE_RATE).pcm
+        pcm = self._audio.since(self._clock - samples(WINDOW_S)).pcm
         pcm = np.concatenate([pcm, np.zeros(due.silence, np.int16)])
         at_sample = self._clock + due.silence
         self._scoring = self.create_task(self._score(pcm, at_sample, is_early=due.silence > 0))

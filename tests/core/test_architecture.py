@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "asr": {"audio", "vad", "models"},
     "tts": {"audio", "models"},
     "llm": {"models"},
-    "turns": {"audio", "vad", "asr"},
+    "turns": {"audio", "vad", "asr", "models"},
     "playout": {"audio", "tts"},
     "observe": {"audio", "asr"},
     "transports": {"audio"},
