@@ -49,6 +49,7 @@ from benchmarks.background_calls import WAITS_S, Call, call, calls, takes
 from benchmarks.fit_turns import is_taught
 from benchmarks.ladder import Ears, Ladder, Sound, attributed
 from benchmarks.machine import describe
+from benchmarks.pipecat_smart_turn import PipecatSmartTurn
 from benchmarks.turns_data import seeded
 from benchmarks.turns_systems import SCORING_S
 
@@ -119,13 +120,13 @@ class Line(Ladder):
         due = self._schedule.hop(at, hop.probability, is_speaking=is_speaking, is_free=True)
         if due is None or not (is_speaking or self._policy.wants_prosody):
             return
-        heard = call.pcm[max(0, at - WINDOW_S * SAMPLE_RATE) : at]
+        heard = call.pcm[max(0, at - samples(WINDOW_S)) : at]
         heard = np.concatenate([heard, np.zeros(due.silence, np.int16)])
         score = Prosody(at + due.silence, self._smart_turn.score(heard))
         self._scores.append((at + max(samples(SCORING_S), due.silence + HOP), score))
 
 
-def stock(call: Call, smart_turn: SmartTurn) -> Outcome:
+def stock(call: Call, smart_turn: PipecatSmartTurn) -> Outcome:
     """Pipecat's default: its Silero with a volume gate, then Smart Turn once, else 3 s of quiet."""
     vad = SileroVADAnalyzer(sample_rate=SAMPLE_RATE)
     vad.set_sample_rate(SAMPLE_RATE)
@@ -137,8 +138,7 @@ def stock(call: Call, smart_turn: SmartTurn) -> Outcome:
         is_over = False
         if state is VADState.QUIET and before is VADState.STOPPING:
             quiet_from = at
-            heard = call.pcm[max(0, at - WINDOW_S * SAMPLE_RATE) : at]
-            is_over = smart_turn.score(heard) > 0.5
+            is_over = smart_turn.score(call.pcm[:at]) > 0.5
         elif quiet_from is not None and has_spoken:
             is_over = at - quiet_from >= samples(2.8)
         if is_over and has_spoken:
@@ -171,6 +171,7 @@ def main(
     """Hold all calls."""
     ears = Ears()
     smart_turn = SmartTurn(locate("smart-turn-v3.2") / "smart-turn-v3.2-cpu.onnx")
+    rival = PipecatSmartTurn()
     names = sorted((path.stem for path in (data / "commands").glob("*.flac")), key=seeded_order)
     all_takes = list(takes(data, ears, [name for name in names if is_taught(name) == taught]))
     found: dict[str, dict[str, list[tuple[Outcome, str]]]] = defaultdict(lambda: defaultdict(list))
@@ -189,7 +190,7 @@ def main(
             before = mine if is_same else Line(ears, smart_turn).hold(line, plain)
             found[name]["ours"].append((mine, clean))
             found[name]["without levels"].append((before, clean))
-            found[name]["Pipecat's default"].append((stock(line, smart_turn), clean))
+            found[name]["Pipecat's default"].append((stock(line, rival), clean))
             if verbose:
                 print(take.name, name, mine, before, clean, sep="\n  ", file=sys.stderr)
     return {

@@ -79,7 +79,8 @@ def in_calls(data: Path) -> Iterator[Heard]:
     """Telephone prompts, and the recordings of `data/echo`, stretch by stretch of speech."""
     ears = Ears()
     for name, pcm in _recordings(data):
-        for number, (start, end) in enumerate(_stretches(ears.segments(pcm))):
+        spoken = [(segment.start, segment.end) for segment in ears.segments(pcm)]
+        for number, (start, end) in enumerate(_stretches(spoken)):
             words = ears.moonshine.transcribe(to_float(pcm[max(0, start - PRE_ROLL) : end])).words
             yield Heard(f"{name}/{number}", words, seconds(end - start))
 

@@ -206,7 +206,7 @@ def _dictated(source: str, lines: Sequence[str]) -> Iterator[Utterance]:
         parts = [hiss(samples(0.4), rng)]
         groups = line.split(",")
         for index, group in enumerate(groups):
-            said = np.asarray(voice(group.strip()), np.float32)
+            said = np.asarray(voice(group.strip(), seed=number), np.float32)
             pcm = to_int16(soxr.resample(said, 24_000, SAMPLE_RATE).astype(np.float32))
             parts.append(_trimmed(pcm))
             last = index + 1 == len(groups)
@@ -234,7 +234,8 @@ def queries(data: Path, moonshine: Moonshine) -> Iterator[Utterance]:
         chance = seeded(name)
         rng = np.random.default_rng(number)
         mark = "" if text.rstrip().endswith((".", "?", "!")) else "."
-        spoken = np.asarray(voice(text.strip() + mark, chance.choice(SPEEDS)), np.float32)
+        speed = chance.choice(SPEEDS)
+        spoken = np.asarray(voice(text.strip() + mark, speed, seed=number), np.float32)
         pcm = _trimmed(to_int16(soxr.resample(spoken, 24_000, SAMPLE_RATE).astype(np.float32)))
         pcm = np.concatenate([hiss(samples(0.4), rng), pcm])
         yield Utterance(name, name, "queries", np.concatenate([pcm, hiss(samples(TAIL_S), rng)]))

@@ -9,7 +9,7 @@ from benchmarks.turns_frontier import frontier, outcomes, resampled, summary
 
 def pause(clip, is_end, lasts_s=None):
     made = not is_end and lasts_s is None
-    return Pause(clip, "commands", is_end, made, lasts_s, 1.0, "a", (), (), (0.5,))
+    return Pause(clip, "commands", is_end, made, lasts_s, 1.0, "a", (), (), (0.5,), ())
 
 
 PAUSES = [pause("a", True), pause("a", False, 0.5), pause("b", True), pause("b", False)]
