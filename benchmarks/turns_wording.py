@@ -1,14 +1,11 @@
-"""What the embedded language model makes of the texts of a cache; with and without it.
+"""What the embedded language model makes of the texts of a cache; `turns_across` judges it.
 
-    python -m benchmarks.turns_wording --cache CACHE [--judge]
+    python -m benchmarks.turns_wording --cache CACHE
     python -m benchmarks.turns_wording --cost
 
 Adds to CACHE (`benchmarks.turns_cache`), for every request in it, the probability that its text is
 all the caller says, as the agent asks for it: behind the default agent's prompt and greeting. A run
 that was stopped goes on where it stopped.
-
-`--judge` only reads it, and prints one JSON line: the figures of `benchmarks.turns` with and
-without this term, by cross-validation over five parts of the clips that may be learnt from.
 
 `--cost` prints what a reading takes, in milliseconds of one core (Linux): of a text of which two
 words are new, as the agent reads it, and as the model would be asked to answer it.
@@ -16,15 +13,12 @@ words are new, as the agent reads it, and as the model would be asked to answer 
 
 import argparse
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from agent.llm import weights
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
@@ -32,14 +26,8 @@ from agent.llm.prompt import system_prompt
 from agent.llm.warm import PromptWarmer
 from agent.settings import Settings
 from agent.turns.completeness import without_mark
-from benchmarks.fit_turns import ASKED, READ, USED, fit, is_taught
 from benchmarks.machine import describe
-from benchmarks.turns_cache import Pause, load
-from benchmarks.turns_frontier import METRICS, Floats, summary
-from benchmarks.turns_systems import TERMS, evidence, ours, weighed
-
-PARTS = 5
-
+from benchmarks.turns_cache import load
 
 SAID = (
     "could you tell me whether the last train to the airport leaves before half past eleven "
@@ -111,57 +99,13 @@ def _busy_s(pid: int | None) -> float:
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
-def judge(cache: Path) -> dict[str, Any]:
-    """Judge each part of the clips that may be learnt from by weights learnt from the others."""
-    pauses = [one for one in load(cache) if one.source in ASKED and is_taught(one.clip)]
-    found: dict[str, Any] = {"benchmark": "turns_wording", "pauses": len(pauses)}
-    ways = {
-        "without": USED,
-        "with": READ,
-        "in the place of words": [name for name in READ if name != "words"],
-        "in the place of voice": [name for name in READ if name != "voice"],
-    }
-    for name, used in ways.items():
-        odds = _out_of_fold(pauses, used)
-        found[name] = {}
-        for source in ASKED:
-            rows = [row for row, pause in enumerate(pauses) if pause.source == source]
-            figures = summary(ours([pauses[row] for row in rows], odds[rows]))
-            found[name][source] = {
-                metric: round(float(figure), 4)
-                for metric, figure in zip(METRICS, figures, strict=True)
-            }
-    return found | describe()
-
-
-def _out_of_fold(pauses: Sequence[Pause], used: Sequence[str]) -> Floats:
-    learnt, told = evidence(pauses), evidence(pauses, at_once=True)
-    parts = np.array([_part(pause.clip) for pause in pauses])
-    odds = np.empty(told.shape[:2])
-    for part in range(PARTS):
-        others = np.flatnonzero(parts != part)
-        found = fit([pauses[row] for row in others], learnt[others], used, balanced=True)
-        rows = parts == part
-        weight = [found[name] for name in TERMS]
-        odds[rows] = weighed(told[rows], weight, weight if "language" in used else None)
-    return odds
-
-
-def _part(clip: str) -> int:
-    return hashlib.sha256(f"part {clip}".encode()).digest()[0] % PARTS
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--cache", type=Path)
     what.add_argument("--cost", action="store_true")
-    parser.add_argument("--judge", action="store_true")
     options = parser.parse_args()
-    np.seterr(all="ignore")
     if options.cost:
         print(json.dumps(asyncio.run(cost())))
-    elif options.judge:
-        print(json.dumps(judge(options.cache)))
     else:
         print(json.dumps({"texts": asyncio.run(ask(options.cache))}))

@@ -48,7 +48,7 @@ EARLIEST_S = 0.3
 """Silence before which no turn ends. An answer is prepared from even odds on and cannot be heard
 sooner, so this costs nobody time, and one pause in six is over by then."""
 
-TRAILING_AT_MOST = -4.0
+TRAILING_AT_MOST = -6.0
 """What the words say behind one that calls for another ("a table for"), however much was said
 before it."""
 
@@ -56,8 +56,8 @@ SPECULATE_ODDS = 1.0
 """Odds from which an answer is prepared: one that is withdrawn costs as much as one that is heard
 sooner gains."""
 
-_LOGIT_LIMIT = 2.5
-"""A score nearer to 0 or 1 than 0.076 says no more than that. On voices that Smart Turn has not
+_LOGIT_LIMIT = 3.5
+"""A score nearer to 0 or 1 than 0.03 says no more than that. On voices that Smart Turn has not
 heard it is sure and wrong, and one term must not outvote all the others."""
 
 _LANGUAGE_LIMIT = 3.0

@@ -4,20 +4,20 @@ from agent.turns.weights import Model, Weights
 
 FITTED = Model(
     short=Weights(
-        bias=-0.358,
-        words=0.619,
-        length=1.353,
-        voice=0.813,
+        bias=0.664,
+        words=0.486,
+        length=1.135,
+        voice=0.693,
         language=0.000,
-        pause=0.856,
+        pause=0.874,
     ),
     read=Weights(
-        bias=0.553,
-        words=0.418,
-        length=1.137,
-        voice=0.793,
-        language=0.728,
-        pause=0.844,
+        bias=1.517,
+        words=0.323,
+        length=0.892,
+        voice=0.677,
+        language=0.730,
+        pause=0.851,
     ),
     continuous=Weights(
         bias=-1.793,

@@ -182,7 +182,8 @@ def test_nor_who_asks_what_the_language_model_takes_for_whole():
 
 def test_a_word_that_calls_for_another_is_waited_for():
     broken = judge("I would like to book a table for.", voice=0.99, spoken_s=2.0)
-    assert broken.judge(0.3).commit_at_s > 1.2
+    # However finished the voice sounds.
+    assert broken.judge(0.3).commit_at_s > 0.9
 
 
 def test_no_turn_ends_before_an_answer_could_be_heard():
