@@ -17,6 +17,7 @@ from agent.turns.backchannels import Reading, read
 from agent.turns.echo import SILENT_DBFS, EchoVeto
 from agent.turns.hotwords import Hotword, HotwordAction
 from agent.turns.overlap_settings import OverlapSettings
+from agent.turns.sounds import tokens
 from agent.vad.silero import HOP
 
 
@@ -163,6 +164,7 @@ class OverlapVerdict:
         self._latest: deque[float] = deque(maxlen=samples(self._settings.unknown_s) // HOP)
         self._words: OverlapWords | None = None
         self._reading = self._early_reading = Reading.NONE
+        self._nod: list[str] = []
         self._loudest_echo = SILENT_DBFS
         self._power = 0.0
         self._share = 0.0
@@ -179,6 +181,7 @@ class OverlapVerdict:
                 self._words = evidence
                 self._reading = self._read(evidence.words, self._settings.least_confidence)
                 self._early_reading = self._read_early(evidence)
+                self._hold_against_nod(evidence.words)
                 self._share = self._veto.share(self._texts(), self._agent.around)
                 self._now = max(self._now, evidence.at_sample)
             case Hotword():
@@ -270,6 +273,19 @@ class OverlapVerdict:
 
     def _texts(self) -> list[str]:
         return [word.text for word in self._words.words] if self._words else []
+
+    def _hold_against_nod(self, words: Sequence[Word]) -> None:
+        """Take words that come in a nod's place for one, unless the recogniser is sure of them.
+
+        A hum is read as "Huh" first, and then as "Come on".
+        """
+        texts = [token for word in words for token in tokens(word.text)]
+        if self._reading is Reading.BACKCHANNEL:
+            self._nod = texts
+        elif self._reading in _WORDS and self._nod and texts[: len(self._nod)] != self._nod:
+            confidence = sum(word.confidence for word in words) / len(words)
+            if confidence < self._settings.sure:
+                self._reading = self._early_reading = Reading.LIKELY_BACKCHANNEL
 
     def _read_early(self, heard: OverlapWords) -> Reading:
         """What the words are together with the one that is still being spoken.
@@ -377,6 +393,8 @@ class OverlapVerdict:
             "words": " ".join(self._texts()),
         }
 
+
+_WORDS = (Reading.CONTENT, Reading.WORD)
 
 _DOUBTED = {
     Reading.BACKCHANNEL: Reading.LIKELY_BACKCHANNEL,

@@ -41,6 +41,9 @@ class OverlapSettings:
     least_confidence: float = 0.5
     """Of a word, or it does not count. Of all of them together, if the last is half a word."""
 
+    sure: float = 0.7
+    """Mean confidence of words that are believed although the sound was read as a nod before."""
+
     echo_margin_db: float = 6.0
     """How far above the expected echo speech must be to be another's."""
 

@@ -147,6 +147,20 @@ def test_doubts_about_a_nod_that_is_over_do_not_make_it_more_than_one():
     assert nod.speech(0.2).kind == "INTERRUPTION"
 
 
+def test_words_that_come_in_the_place_of_a_nod_must_be_sure():
+    def read_anew(confidence):
+        nod = Over().speech(0.2).hears("Huh", confidence=0.6).speech(0.1)
+        return nod.hears("Come on", confidence=confidence)
+
+    assert read_anew(0.65).silence(0.3).kind == "BACKCHANNEL"
+    assert read_anew(0.65).speech(0.7).kind == "INTERRUPTION"
+    assert read_anew(0.9).kind == "INTERRUPTION"
+    assert Over().speech(0.3).hears("Come on", confidence=0.65).kind == "INTERRUPTION"
+    # Words behind the nod are no other reading of it.
+    more = Over().speech(0.2).hears("Ok").speech(0.2).hears("Okay book the table", confidence=0.65)
+    assert more.kind == "INTERRUPTION"
+
+
 def test_half_a_word_behind_the_first_tells_an_order_from_a_nod():
     assert Over().speech(0.2).hears("make").kind == "UNDECIDED"
     assert Over().speech(0.2).hears("make", "me").kind == "INTERRUPTION"
