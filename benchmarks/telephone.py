@@ -9,9 +9,8 @@ quiet machine:
 
 With `--codec opus` the same in Opus at 16 kHz, whose packets hold coarse copies of those before.
 
-Spelled names, in the packaged voice, are counted by letters; numbers it reads in one go, by words.
-Numbers joined from digits that real people said are counted apart where the folder of
-recordings is given by DUPLEX_DATA.
+Spelled names, in the packaged voice, are counted by letters. Numbers joined from digits that real
+people said are counted by digits, where the folder of recordings is given by DUPLEX_DATA.
 """
 
 import argparse
@@ -57,7 +56,7 @@ _NAMES = (
     "smith garcia nowak murphy johansson weber rossi fischer novak silva dubois walsh "
     "quinn zhang ivanov jimenez kowalski hughes baxter yildiz"
 ).split()
-_NUMBERS = 60
+_NUMBERS = 30
 _GROUPS = ((4,), (3, 2), (3, 3), (3, 4), (4, 4), (2, 2, 2))
 _GAP_S, _PAUSE_S, _TAIL_S = (0.08, 0.15), (0.25, 0.4), 0.5
 _EDGE_S = 0.005
@@ -149,24 +148,12 @@ def _quiet(seconds: float) -> Float32Array:
 def spelling() -> list[Recording]:
     """Names spelled letter by letter; the text is the letters, each a word."""
     return [
-        Recording(f"spelled-{name}", " ".join(name), _read_out(", ".join(name.upper())))
+        Recording(f"spelled-{name}", " ".join(name), _in_a_room(", ".join(name.upper())))
         for name in _NAMES
     ]
 
 
-def read_out() -> list[Recording]:
-    """Numbers of four to eight digits that the packaged voice reads in one go."""
-    chance = random.Random(8)
-    numbers = []
-    for index in range(len(_NAMES)):
-        groups = [
-            " ".join(chance.choice(_DIGITS) for _ in range(size)) for size in chance.choice(_GROUPS)
-        ]
-        numbers.append(Recording(f"read-{index}", " ".join(groups), _read_out(", ".join(groups))))
-    return numbers
-
-
-def _read_out(text: str) -> Int16Array:
+def _in_a_room(text: str) -> Int16Array:
     from tests.speech import dialogue
 
     return dialogue(_TAIL_S, f"{text}.", _TAIL_S)
@@ -175,6 +162,14 @@ def _read_out(text: str) -> Int16Array:
 def _letters(text: str) -> str:
     """Letters apart, as spelling is compared: a recogniser writes SMITH, S-M-I-T-H or S M I T H."""
     return " ".join("".join(re.findall("[a-z]", text.lower())))
+
+
+def _apart(text: str) -> str:
+    """Digits apart, as numbers are compared: a recogniser writes 0996 or zero, nine, nine, six."""
+    return normalise(re.sub(r"\d", lambda digit: f" {_DIGITS[int(digit[0])]} ", text))
+
+
+_COMPARED = {"spelled": _letters, "number": _apart}
 
 
 def errors(
@@ -190,7 +185,7 @@ def errors(
         if line:
             network = Impairment(line.loss, line.delay_s, line.jitter_s, line.double, index)
             pcm = carried(network, pcm)
-        compared = _letters if recording.name.startswith("spelled") else normalise
+        compared = _COMPARED.get(recording.name.partition("-")[0], normalise)
         said.append(compared(recording.text))
         understood.append(compared(model.transcribe(to_float(pcm)).text))
     return round(float(jiwer.wer(said, understood)), 4)
@@ -220,10 +215,9 @@ def main() -> None:
     sets = {
         "prompts": recordings[:: given.every],
         "spelling": spelling(),
-        "numbers read": read_out(),
     }
     if data := os.environ.get("DUPLEX_DATA"):
-        sets["numbers joined"] = digits(Path(data) / "digits", _NUMBERS)
+        sets["numbers"] = digits(Path(data) / "digits", _NUMBERS)
     rates = {
         name: {
             "recordings": len(chosen),
