@@ -113,6 +113,8 @@ def test_on_a_quiet_line_nobody_is_behind_who_speaks_up_now_and_then(rounds):
         for dbfs, duration_s, pause_s in said:
             assert line.speaks(dbfs, duration_s) == 1.0
             line.is_quiet(pause_s, -66.0)
+        # Who has hardly paused for ten seconds may not lower his voice by so much (docs/turns.md).
+        line.is_quiet(0.25, -66.0)
 
 
 def test_who_raises_his_voice_is_heard_when_he_lowers_it_again():
