@@ -1,6 +1,7 @@
 """A card number that is said goes to who asked for it, and nowhere else."""
 
 import json
+import re
 
 import numpy as np
 from loguru import logger
@@ -40,7 +41,9 @@ def test_a_secret_is_in_no_context_transcript_record_or_log():
 
     assert entered == ["4242" * 4]
     seen = told(outcome, [str(line) for line in log])
-    assert "four two" not in seen and "4242" not in seen
+    assert "four two" not in seen
+    # Frames are counted in the log: after many tests one is "#34242".
+    assert not re.search(r"(?<![\d#])4242", seen)
     users = [m["content"] for m in outcome.history if m["role"] == "user"]
     assert users == [NOT_SHOWN] and outcome.turns[1].heard == NOT_SHOWN
     shown = [e["text"] for _, e in outcome.messages if e["type"] == "transcript"]
