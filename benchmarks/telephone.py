@@ -9,8 +9,8 @@ quiet machine:
 
 With `--codec opus` the same in Opus at 16 kHz, whose packets hold coarse copies of those before.
 
-Spelled names, in the packaged voice, are counted by letters. Numbers joined from digits that real
-people said are counted by digits, where the folder of recordings is given by DUPLEX_DATA.
+Spelled names, in the packaged voice, are counted by letters, numbers it reads out by digits. So are
+numbers joined from digits that real people said, where DUPLEX_DATA names their folder.
 """
 
 import argparse
@@ -153,6 +153,20 @@ def spelling() -> list[Recording]:
     ]
 
 
+def read_out() -> list[Recording]:
+    """Numbers of four to eight digits that the packaged voice reads in one go."""
+    chance = random.Random(8)
+    numbers = []
+    for index in range(len(_NAMES)):
+        groups = [
+            " ".join(chance.choice(_DIGITS) for _ in range(size)) for size in chance.choice(_GROUPS)
+        ]
+        numbers.append(
+            Recording(f"number-{index}", " ".join(groups), _in_a_room(", ".join(groups)))
+        )
+    return numbers
+
+
 def _in_a_room(text: str) -> Int16Array:
     from tests.speech import dialogue
 
@@ -215,6 +229,7 @@ def main() -> None:
     sets = {
         "prompts": recordings[:: given.every],
         "spelling": spelling(),
+        "numbers read out": read_out(),
     }
     if data := os.environ.get("DUPLEX_DATA"):
         sets["numbers"] = digits(Path(data) / "digits", _NUMBERS)

@@ -168,6 +168,13 @@ def test_speech_cut_off_anywhere_is_neither_empty_nor_said_twice():
         assert len(heard) <= len(whole) + 1
 
 
+@pytest.mark.parametrize("number", ["three nine three, zero nine five", "two six", "zero two"])
+def test_a_number_read_out_slowly_is_heard(number):
+    """Base says of each that there is no speech, when asked for the first token alone."""
+    said = load("moonshine-base-en").transcribe(to_float(dialogue(0.36, f"{number}.", 0.06))).text
+    assert plain(re.sub(r"(\d)", r" \1 ", said)) == plain(number)
+
+
 def test_audio_it_was_not_made_for_is_refused(model):
     for signal in (
         np.zeros(16_000, np.float64),
