@@ -234,7 +234,9 @@ class GapFiller:
 
 
 def _is_quiet(pcm: Int16Array) -> bool:
-    return len(pcm) > 0 and float(np.sqrt(np.mean(pcm.astype(np.float32) ** 2))) < _QUIET_RMS
+    # A product with itself costs a third of a mean of squares, fifty times a second and call.
+    signal = pcm.astype(np.float32)
+    return len(pcm) > 0 and float(signal @ signal) < _QUIET_RMS**2 * len(pcm)
 
 
 def _likeness(signal: Float32Array, template: int) -> Float32Array:

@@ -71,7 +71,7 @@ class PreRoll:
             A copy, up to the newest sample. Empty when nothing is that new.
         """
         first = min(max(sample, self.start_sample), self._end)
-        return PcmChunk(self._ring[self._places(first, self._end)], first)
+        return PcmChunk(self._ring[self._places(first, self._end)].copy(), first)
 
     def clear(self) -> None:
         """Forget everything, as for a new call."""
@@ -85,5 +85,8 @@ class PreRoll:
         if first < stop:
             self._ring[self._places(first, stop)] = 0
 
-    def _places(self, first: int, stop: int) -> npt.NDArray[np.int64]:
+    def _places(self, first: int, stop: int) -> slice | npt.NDArray[np.int64]:
+        start = first % len(self._ring)
+        if start + stop - first <= len(self._ring):
+            return slice(start, start + stop - first)
         return np.arange(first, stop) % len(self._ring)

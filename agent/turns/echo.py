@@ -1,5 +1,6 @@
 """How much of the agent's own voice comes back, and words that are only that. Pure."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ Float64Array = npt.NDArray[np.float64]
 
 SILENT_DBFS = -96.0
 """Level given for digital silence: one step of 16 bits."""
+
+_FLOOR = 10 ** (SILENT_DBFS / 10)
 
 _FRAME = samples(0.008)
 """Levels are followed in frames of 8 ms, a quarter of a hop: the delay's resolution."""
@@ -69,8 +72,9 @@ level of steady noise spreads by less from frame to frame, past its own ninth de
 
 def level_dbfs(pcm: Int16Array) -> float:
     """Root mean square of `pcm` (shape (n,), int16) in dB below a full-scale square wave."""
-    power = float(np.mean(pcm.astype(np.float64) ** 2)) if len(pcm) else 0.0
-    return float(_decibels(np.array(power)))
+    signal = pcm.astype(np.float64)
+    power = float(signal @ signal) / max(len(pcm), 1)
+    return 10 * math.log10(max(power / 32768.0**2, _FLOOR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +342,6 @@ def _quantile(values: Float64Array, share: float) -> float:
 
 def _frame_levels(pcm: Int16Array) -> Float64Array:
     frames = pcm[: len(pcm) // _FRAME * _FRAME].astype(np.float64).reshape(-1, _FRAME)
-    return _decibels(np.mean(frames**2, axis=1))
-
-
-def _decibels(power: Float64Array) -> Float64Array:
-    floor = 10 ** (SILENT_DBFS / 10)
-    return 10 * np.log10(np.maximum(power / 32768.0**2, floor))
+    power = np.einsum("ij,ij->i", frames, frames) / _FRAME
+    levels: Float64Array = 10 * np.log10(np.maximum(power / 32768.0**2, _FLOOR))
+    return levels
