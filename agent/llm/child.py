@@ -4,8 +4,9 @@ Started by `agent.llm.embedded`, never by hand. A process of its own, because a 
 code then costs one answer instead of every call, and because loading a model holds the
 interpreter's lock for seconds.
 
-It reports once, as one line of JSON on standard output, and lives until its standard input
-closes. The parent never writes there: the pipe closes by itself however the parent ends.
+It reports once, as one line of JSON on standard output (its address, or why it has none), and
+lives until its standard input closes. The parent never writes there: the pipe closes by itself
+however the parent ends.
 """
 
 import argparse
@@ -38,11 +39,16 @@ def main(argv: list[str] | None = None) -> None:
     began = time.monotonic()
     try:
         server = xllamacpp.Server(_parameters(arguments))
-    except RuntimeError as error:  # llama.cpp has said why on standard error
-        sys.exit(str(error))
-    ready = {"url": server.listening_address, "load_s": round(time.monotonic() - began, 3)}
-    os.write(report, json.dumps(ready).encode() + b"\n")
+    except RuntimeError as error:
+        # Not on standard error: a thread of llama.cpp still writes there why, and would be torn.
+        _tell(report, {"error": str(error)})
+        sys.exit(1)
+    _tell(report, {"url": server.listening_address, "load_s": round(time.monotonic() - began, 3)})
     threading.Event().wait()
+
+
+def _tell(report: int, what: dict[str, str | float]) -> None:
+    os.write(report, json.dumps(what).encode() + b"\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from loguru import logger
 
 from agent.errors import DegradedError, MissingModelError
 from agent.llm.cores import physical_cores
+from agent.llm.last_words import LastWords
 from agent.llm.restarts import RestartDelay
 from agent.llm.slots import SlotPool
 
@@ -101,7 +101,8 @@ class EmbeddedServer:
         self._ready_at_s = 0.0
         self._port = 0
         self._process: Process | None = None
-        self._last_words: deque[str] = deque(maxlen=20)
+        self._last_words = LastWords()
+        self._listening: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -176,7 +177,7 @@ class EmbeddedServer:
             self._ready.clear()
             exit_code = await self._end_process()
             wait_s = delay.after(lived_s)
-            detail = self._last_words[-1] if self._last_words else ""
+            detail = self._last_words.latest
             logger.warning(
                 "Language model died: exit {}, restart in {} s. {}", exit_code, wait_s, detail
             )
@@ -207,7 +208,7 @@ class EmbeddedServer:
             listener(event)
 
     async def _launch(self) -> None:
-        self._last_words.clear()
+        self._last_words = LastWords()
         env = {"GOMP_SPINCOUNT": _SPIN_COUNT} | os.environ
         try:
             async with asyncio.timeout(self._settings.start_within_s):
@@ -249,21 +250,23 @@ class EmbeddedServer:
     async def _await_report(self, process: Process) -> int:
         assert process.stdout is not None and process.stderr is not None
         # Read to the end of its life: a full pipe would stop the child.
-        listening = asyncio.create_task(self._listen(process.stderr), name="embedded-llm-stderr")
-        report = await process.stdout.readline()
-        if not report:
-            await listening
-            # llama.cpp names the cause first and then every function it passes through.
-            cause = self._last_words[0] if self._last_words else "no reason given"
+        self._listening = asyncio.create_task(
+            self._listen(process.stderr, self._last_words), name="embedded-llm-stderr"
+        )
+        line = await process.stdout.readline()
+        report = json.loads(line) if line else {}  # it may die before it can report
+        if "url" not in report:
+            # A thread of llama.cpp writes its log: the cause may come behind the report.
+            await self._listening
+            cause = self._last_words.cause or report.get("error") or "no reason given"
             raise DegradedError(f"the language model did not start: {cause}")
-        ready = json.loads(report)
-        logger.debug("Language model loaded in {} s", ready["load_s"])
-        return int(ready["url"].rpartition(":")[2])
+        logger.debug("Language model loaded in {} s", report["load_s"])
+        return int(report["url"].rpartition(":")[2])
 
-    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+    async def _listen(self, stderr: asyncio.StreamReader, words: LastWords) -> None:
         async for line in stderr:
             text = line.decode(errors="replace").strip()
-            self._last_words.append(text)
+            words.push(text)
             logger.debug("llama.cpp: {}", text)
 
     async def _check_health(self) -> None:
@@ -285,7 +288,11 @@ class EmbeddedServer:
         process.stdin.close()
         try:
             async with asyncio.timeout(_GOODBYE_S):
-                return await process.wait()
+                exit_code = await process.wait()
         except TimeoutError:
             process.kill()
-            return await process.wait()
+            exit_code = await process.wait()
+        if self._listening is not None:
+            # The pipe ends with the process; what it said last may still lie in it.
+            await self._listening
+        return exit_code

@@ -208,7 +208,7 @@ async def test_a_damaged_model_says_why(tmp_path, settings):
     bad = tmp_path / "model.gguf"
     bad.write_bytes(settings.gguf.read_bytes()[:100_000])
     server = EmbeddedServer(EmbeddedSettings(bad, "bad"))
-    with pytest.raises(DegradedError, match="gguf"):
+    with pytest.raises(DegradedError, match="not start: gguf_init"):
         await server.start()
     assert server.pid is None
 
