@@ -16,13 +16,13 @@ import uvicorn
 from loguru import logger
 
 from agent.errors import MissingModelError, SettingsError
+from agent.loopback import is_loopback
 from agent.models.store import locate
 from agent.parakeet.app import build_app
 from agent.parakeet.device import WorkerSettings
 from agent.parakeet.dispatch import QueueSettings
 from agent.parakeet.notice import Address, source_of, wait_for_notice
 from agent.parakeet.service import Service, ServiceSettings
-from agent.server.loopback import is_loopback
 
 ENGINES = {
     "nemo": "agent.parakeet.nemo:open_engine",

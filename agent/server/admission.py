@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from agent.errors import RetryError, SettingsError
-from agent.server.loopback import is_loopback
+from agent.loopback import is_loopback
 from agent.server.pressure import Pressure, Worked
 from agent.server.processor_time import cores, worked
 from agent.server.rates import Rates
