@@ -37,6 +37,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
+from agent.eval.scripted import LoudnessPosterior
 from agent.llm.prompt import INTERRUPTED_NOTE
 from agent.processors.frames import TurnDecisionFrame
 from agent.session import Channel, Models, VoiceSession, close
@@ -47,7 +48,7 @@ from agent.tts.student import StudentVoice
 from agent.turns.events import Decision, DecisionKind
 from agent.turns.policy import FusedPolicy
 from agent.virtual_time import VirtualLoop
-from benchmarks.instant import InstantPosterior, InstantProsody, InstantRecogniser
+from benchmarks.instant import InstantProsody, InstantRecogniser
 from benchmarks.machine import describe
 from benchmarks.self_echo import ANSWERS
 
@@ -174,7 +175,7 @@ class Call:
         self._session = VoiceSession(
             load(environ={"DUPLEX_AGENT__GREETING": "", "DUPLEX_TURNS__SPECULATE": "false"}),
             Models(
-                silero=InstantPosterior(),  # type: ignore[arg-type]
+                silero=LoudnessPosterior(),  # type: ignore[arg-type]
                 smart_turn=InstantProsody(),  # type: ignore[arg-type]
                 recogniser=InstantRecogniser,
                 policy=FusedPolicy,

@@ -30,7 +30,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.asr.hypothesis import Hypothesis
-from agent.audio.chunk import Float32Array, Int16Array
+from agent.audio.chunk import Int16Array
+from agent.eval.scripted import LoudnessPosterior
 from agent.logs import set_up_logging
 from agent.runtimes import policy_settings
 from agent.server.serve import listen, serve_sessions
@@ -41,16 +42,6 @@ from agent.tts.speech import Speech, SpokenWord
 from agent.turns.policy import FusedPolicy
 
 RATE = 24_000
-
-
-class InstantPosterior:
-    """What is loud is speech."""
-
-    rest_state = np.zeros((2, 1, 128), np.float32)
-
-    def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
-        """One hop."""
-        return (0.99 if np.abs(window).max() > 0.05 else 0.01), state
 
 
 class InstantProsody:
@@ -113,7 +104,7 @@ class InstantVoice:
 def instant_models(settings: Settings, answer_s: float = 0.2) -> Models:
     """All of them, with the real turn policy."""
     return Models(
-        silero=InstantPosterior(),  # type: ignore[arg-type]
+        silero=LoudnessPosterior(),  # type: ignore[arg-type]
         smart_turn=InstantProsody(),  # type: ignore[arg-type]
         recogniser=InstantRecogniser,
         policy=lambda: FusedPolicy(policy_settings(settings.turns)),

@@ -53,9 +53,12 @@ class LoudnessPosterior:
 
     rest_state = np.zeros((2, 1, 128), np.float32)
 
-    def step(self, window: Float32Array, state: Float32Array) -> tuple[float, Float32Array]:
-        """Judge one hop."""
-        return (0.99 if np.abs(window).max() > 0.05 else 0.01), state
+    def steps(
+        self, windows: Float32Array, state: Float32Array
+    ) -> tuple[Float32Array, Float32Array]:
+        """Judge each hop."""
+        is_loud = np.abs(windows).max(axis=1) > 0.05
+        return np.where(is_loud, np.float32(0.99), np.float32(0.01)), state
 
 
 class FixedProsody:

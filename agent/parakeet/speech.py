@@ -88,7 +88,9 @@ class SpeechFinder:
 
     def posterior(self, pcm: Int16Array) -> list[float]:
         """The posterior of every hop; a last one that is not full is padded with zeros."""
-        return list(self._hops(pcm))
+        padded = np.pad(pcm, (0, -len(pcm) % HOP))
+        heard: list[float] = SileroPosterior(self._model).push_all(padded).tolist()
+        return heard
 
     def stream(self) -> Callable[[Int16Array], float]:
         """A posterior for audio as it arrives, one hop of 512 samples at a time."""

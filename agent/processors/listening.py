@@ -101,7 +101,7 @@ class Listening(FrameProcessor):
         self._remainder = waiting[whole:]
         for start in range(0, whole, HOP):
             hop = waiting[start : start + HOP]
-            # 0.15 ms: cheaper here than the hand-over to a thread.
+            # Under 0.1 ms: cheaper here than the hand-over to a thread.
             probability = self._posterior.push(hop)
             chunk = PcmChunk(hop, self._clock)
             self._clock = chunk.end_sample

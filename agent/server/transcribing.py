@@ -86,8 +86,7 @@ def _decoded(data: bytes) -> Int16Array:
 def _recognise(recogniser: Recogniser, silero: SileroModel, pcm: Int16Array) -> Hypothesis | None:
     """Read a recording, and only the speech in it; None where there is none."""
     posterior = SileroPosterior(silero)
-    padded = np.pad(pcm, (0, -len(pcm) % HOP)).reshape(-1, HOP)
-    spoken = np.array([posterior.push(hop) >= _SPEECH for hop in padded], bool)
+    spoken = posterior.push_all(np.pad(pcm, (0, -len(pcm) % HOP))) >= _SPEECH
     if not spoken.any():
         return None
     near = np.convolve(spoken, np.ones(2 * _AROUND + 1), "same") > 0

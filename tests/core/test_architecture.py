@@ -13,7 +13,7 @@ STAGES = ("audio", "vad", "asr", "turns", "llm", "tts", "playout")
 # Folder → folders it may import from, besides itself, agent.errors and agent.settings.
 MAY_IMPORT = {
     "audio": set(),
-    "vad": {"audio"},
+    "vad": {"audio", "models"},
     "models": {"audio"},
     "asr": {"audio", "vad", "models"},
     "tts": {"audio", "models"},
