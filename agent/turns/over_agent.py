@@ -5,14 +5,8 @@ from agent.turns.events import AgentFloor, DecisionKind, Heard, SpeechProbabilit
 from agent.turns.floor import Signal
 from agent.turns.hearing import Hearing
 from agent.turns.hotwords import Hotword, HotwordAction, Hotwords
-from agent.turns.overlap import (
-    AgentSpeech,
-    Overlap,
-    OverlapHop,
-    OverlapKind,
-    OverlapVerdict,
-    OverlapWords,
-)
+from agent.turns.overlap import Overlap, OverlapKind, OverlapVerdict
+from agent.turns.overlap_evidence import AgentSpeech, OverlapHop, OverlapWords
 from agent.turns.policy_settings import PolicySettings
 from agent.turns.step import Step
 

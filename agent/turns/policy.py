@@ -27,7 +27,7 @@ from agent.turns.floor import TABLE, Act, Floor, Signal
 from agent.turns.hearing import Hearing
 from agent.turns.hotwords import Hotwords
 from agent.turns.over_agent import OverAgent
-from agent.turns.overlap import AgentSpeech
+from agent.turns.overlap_evidence import AgentSpeech
 from agent.turns.policy_settings import PolicySettings
 from agent.turns.step import Figures, Step
 from agent.turns.user_turn import UserTurn, drop

@@ -4,13 +4,8 @@ from hypothesis import strategies as st
 
 from agent.asr.hypothesis import Word
 from agent.turns.hotwords import Hotword, HotwordAction
-from agent.turns.overlap import (
-    AgentSpeech,
-    OverlapHop,
-    OverlapKind,
-    OverlapVerdict,
-    OverlapWords,
-)
+from agent.turns.overlap import OverlapKind, OverlapVerdict
+from agent.turns.overlap_evidence import AgentSpeech, OverlapHop, OverlapWords
 
 HOP, RATE = 512, 16_000
 ONSET, CONFIRMED = 10 * HOP, 13 * HOP
