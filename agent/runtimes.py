@@ -24,6 +24,7 @@ from agent.llm.cores import physical_cores
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint, resolve
 from agent.llm.fallback import Fallback, FallbackSettings
+from agent.llm.request import LanguageRequest
 from agent.llm.sampling import Sampling, embedded_extra
 from agent.llm.warm import PromptWarmer
 from agent.llm.weights import find
@@ -32,7 +33,7 @@ from agent.models.catalog import CATALOG
 from agent.models.store import is_present, locate
 from agent.parts import Parts, named_voice, resolved, voices_elsewhere
 from agent.parts import backups as backup_models
-from agent.processors.language import Language, LanguageRequest
+from agent.processors.language import Language
 from agent.session import Models
 from agent.settings import AsrSettings, Settings, TurnSettings
 from agent.tts.spare import spare

@@ -15,8 +15,8 @@ import numpy as np
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 
+from agent.llm.request import LanguageRequest
 from agent.models.store import locate
-from agent.processors.language import LanguageRequest
 
 VOICE = "af_heart"
 INSTALL = 'pip install -c constraints.txt -e ".[stock]"'

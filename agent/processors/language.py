@@ -1,22 +1,13 @@
 """The language model as Pipecat's service for any OpenAI-compatible server."""
 
 import asyncio
-import json
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import openai
 from loguru import logger
-from openai.types.chat import ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import (
-    Choice,
-    ChoiceDelta,
-    ChoiceDeltaToolCall,
-    ChoiceDeltaToolCallFunction,
-)
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.frames.frames import (
@@ -30,18 +21,15 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSet
 from pipecat.services.openai.llm import OpenAILLMService
 
 from agent.errors import RetryError
+from agent.llm.answer_stream import Deadlines, WithWrittenCalls
 from agent.llm.calls import CallReader, as_notes
-from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import Failure, FallbackSettings, failure_of
-from agent.llm.window import ConversationWindow
+from agent.llm.request import LanguageRequest, ReadAhead, Warm, client_of, loopback_client
 from agent.processors.drafting import Drafting
 from agent.processors.frames import LanguageFailureFrame, ReadAheadFrame, WordingFrame
 
 _REST_S = 30.0
 """How long a server that was late or failed is passed over while another answers."""
-
-Warm = Callable[[list[dict[str, Any]], list[Any]], Awaitable[object]]
-ReadAhead = Callable[[list[dict[str, Any]], list[Any]], Awaitable[float | None]]
 
 
 class OneAnswer(LLMContext):
@@ -61,34 +49,6 @@ class OneAnswer(LLMContext):
         self.max_tokens = max_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageRequest:
-    """How a session asks.
-
-    Attributes:
-        endpoint: The server.
-        sampling: Standard request parameters, such as temperature.
-        extra_body: What only this kind of server knows, such as a cache slot.
-        warm: Reads messages and tools into the session's cache; None where that costs money.
-        read_ahead: The same of messages whose last one is still being said. Says how likely that
-            is to end there, where it can.
-        window: Of the conversation; None where the context is large.
-        is_embedded: Whether the server is our own child.
-        on_closed: Gives back what the session had leased.
-        backups: Asked in turn when this one is late or fails.
-    """
-
-    endpoint: Endpoint
-    sampling: dict[str, Any]
-    extra_body: dict[str, Any]
-    warm: Warm | None = None
-    read_ahead: ReadAhead | None = None
-    window: ConversationWindow | None = None
-    is_embedded: bool = False
-    on_closed: Callable[[], None] = lambda: None
-    backups: "tuple[LanguageRequest, ...]" = ()
-
-
 class Language(Drafting, OpenAILLMService):
     """Pipecat's service, with deadlines, a warm cache and failures that have a name."""
 
@@ -106,7 +66,7 @@ class Language(Drafting, OpenAILLMService):
             settings.extra = {"extra_body": request.extra_body}
         super().__init__(api_key=endpoint.key, base_url=endpoint.base_url, settings=settings)
         if request.is_embedded:
-            self._client = self._client.with_options(http_client=_loopback_client())
+            self._client = self._client.with_options(http_client=loopback_client())
         # Whether to ask again is decided where the caller can be told why there is a pause.
         self._client = self._client.with_options(max_retries=0)
         self._request = request
@@ -118,7 +78,7 @@ class Language(Drafting, OpenAILLMService):
         """What is to be read ahead next: the latest counts."""
         self._is_closed = False
         self._servers = [_Server(request, self._client)]
-        self._servers += [_Server(backup, _client(backup)) for backup in request.backups]
+        self._servers += [_Server(backup, client_of(backup)) for backup in request.backups]
         self._asking = self._servers[0]
         self._limit: int | None = None
 
@@ -195,13 +155,13 @@ class Language(Drafting, OpenAILLMService):
                 logger.warning("{} is late or fails ({}): next model", name, type(error).__name__)
                 server.rests_until_s = now_s + _REST_S
             else:
-                return _Deadlines(stream, self._patience, opening)
+                return Deadlines(stream, self._patience, opening)
         async with asyncio.timeout(self._patience.answer_s):
             stream = await self._ask(last, shown, limit)
         if last.request.is_embedded and _tool_names(context):
             reader = CallReader(_tool_names(shown))
-            return _Deadlines(_WithWrittenCalls(stream, reader), self._patience)
-        return _Deadlines(stream, self._patience)
+            return Deadlines(WithWrittenCalls(stream, reader), self._patience)
+        return Deadlines(stream, self._patience)
 
     async def _ask(self, server: "_Server", context: LLMContext, limit: int | None) -> Any:
         # Nobody else asks before the request is made of these.
@@ -293,88 +253,9 @@ class _Server:
     """Not asked before then, unless nobody else is there. On the event loop's clock."""
 
 
-class _Deadlines:
-    """A stream of chunks that must not stop for long."""
-
-    def __init__(
-        self,
-        stream: Any,
-        patience: FallbackSettings,
-        opening: ChatCompletionChunk | None = None,
-    ) -> None:
-        self._stream = stream
-        self._patience = patience
-        self._opening = opening
-
-    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        chunks = self._stream.__aiter__()
-        limit_s = self._patience.answer_s
-        if self._opening:
-            yield self._opening
-            limit_s = self._patience.stall_s
-        while True:
-            async with asyncio.timeout(limit_s):
-                chunk = await anext(chunks, None)
-            if chunk is None:
-                return
-            yield chunk
-            limit_s = self._patience.stall_s
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._stream.close()
-
-
-class _WithWrittenCalls:
-    """A stream of chunks in which calls that were written as text have become calls."""
-
-    def __init__(self, stream: Any, reader: CallReader) -> None:
-        self._stream = stream
-        self._reader = reader
-
-    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        chunk = None
-        async for chunk in self._stream:
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    choice.delta.content = self._reader.push(choice.delta.content)
-            yield chunk
-        if chunk is None:
-            return
-        for index, call in enumerate(self._reader.finish()):
-            made = ChoiceDeltaToolCall(
-                index=index,
-                id=f"call-{uuid.uuid4().hex[:12]}",
-                function=ChoiceDeltaToolCallFunction(
-                    name=call.name, arguments=json.dumps(call.arguments)
-                ),
-            )
-            delta = Choice(index=0, delta=ChoiceDelta(tool_calls=[made]))
-            yield chunk.model_copy(update={"choices": [delta], "usage": None})
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._stream.close()
-
-
 def _tool_names(context: LLMContext) -> list[str]:
     tools = context.tools
     return [tool.name for tool in tools.standard_tools] if isinstance(tools, ToolsSchema) else []
-
-
-def _client(request: LanguageRequest) -> openai.AsyncOpenAI:
-    endpoint = request.endpoint
-    return openai.AsyncOpenAI(api_key=endpoint.key, base_url=endpoint.base_url, max_retries=0)
-
-
-def _loopback_client() -> httpx.AsyncClient:
-    """Return a client for our own child: no proxy, and no connection kept.
-
-    The server hangs up after five quiet seconds, now and then just as a request leaves.
-    """
-    return httpx.AsyncClient(
-        trust_env=False, timeout=None, limits=httpx.Limits(max_keepalive_connections=0)
-    )
 
 
 def _role(message: object) -> object:

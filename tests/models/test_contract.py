@@ -22,12 +22,13 @@ from agent.eval.scripted import ScriptedLanguage, SteadyVoice
 from agent.llm.embedded import EmbeddedServer, EmbeddedSettings
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import FallbackSettings
+from agent.llm.request import LanguageRequest
 from agent.llm.sampling import embedded_extra
 from agent.llm.weights import find
 from agent.models.store import locate
 from agent.parakeet.fake import words_of
 from agent.parts import named_voice
-from agent.processors.language import Language, LanguageRequest
+from agent.processors.language import Language
 from agent.tts.speech import Speech
 from agent.tts.tier import open_voice
 from tests.live import LiveServer

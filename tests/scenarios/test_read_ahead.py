@@ -11,8 +11,9 @@ from agent.conversation import Conversation
 from agent.flow import End, Flow
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import FallbackSettings
+from agent.llm.request import LanguageRequest
 from agent.processors.frames import ReadAheadFrame, WordingFrame
-from agent.processors.language import Language, LanguageRequest
+from agent.processors.language import Language
 from agent.values import Digits
 from agent.virtual_time import VirtualLoop
 from tests.scenarios.fakes import ScriptedLanguage

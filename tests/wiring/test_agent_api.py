@@ -15,7 +15,8 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from agent.llm.endpoint import Endpoint
 from agent.llm.fallback import FallbackSettings
-from agent.processors.language import Language, LanguageRequest
+from agent.llm.request import LanguageRequest
+from agent.processors.language import Language
 from tests.live import LiveServer
 from tests.wiring.listening_app import served
 from tests.wiring.scripted_model import ScriptedModel
