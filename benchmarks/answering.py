@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from hibari import Hibari
 
 from agent.audio.chunk import Int16Array, to_int16
@@ -124,7 +125,8 @@ def beep(seed: int) -> Int16Array:
     """A machine's: 440 to 1400 Hz, 0.2 to 1 s."""
     chance = np.random.default_rng(seed)
     count = round(chance.uniform(0.2, 1.0) * RATE)
-    tone = 9000 * np.sin(2 * np.pi * chance.uniform(440, 1400) / RATE * np.arange(count))
+    phase = 2 * np.pi * chance.uniform(440, 1400) / RATE * np.arange(count)
+    tone: npt.NDArray[np.float64] = 9000 * np.sin(phase)
     return tone.astype(np.int16)
 
 

@@ -111,7 +111,7 @@ def digits_say(pauses: Sequence[Pause], table: Floats) -> tuple[float, float]:
 
     def chance(is_end: bool, state: float) -> float:
         among = [found for end, found in known if end is is_end]
-        return (sum(found == state for found in among) + 1) / (len(among) + 2)
+        return (among.count(state) + 1) / (len(among) + 2)
 
     missing = math.log(chance(True, -1.0) / chance(False, -1.0))
     return missing, math.log(chance(True, 1.0) / chance(False, 1.0))

@@ -88,7 +88,8 @@ def main() -> None:
         "DUPLEX_AGENT__GREETING": "",
     }
     if options.models == "instant":
-        command, track = INSTANT, turns()
+        command: tuple[str, ...] = INSTANT
+        track = turns()
     else:
         from tests.speech import spoken
 

@@ -276,7 +276,10 @@ class Call:
 
     def _compare(self, truth: tuple[list[str], int, int], tally: Tally) -> None:
         words, heard, begun = truth
-        messages = [dict(message) for message in self._session.context.messages]
+        messages: list[dict[str, Any]] = []
+        for message in self._session.context.messages:
+            assert isinstance(message, dict)
+            messages.append({**message})
         last = max(i for i, message in enumerate(messages) if message["role"] == "user")
         said = " ".join(m["content"] for m in messages[last:] if m["role"] == "assistant").split()
         is_prefix = said == words[: len(said)]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
+from av import AudioFrame
 
 from agent.transports.webrtc_media import AudioReceiver, InboundAudio, decoded
 from tests.wiring.webrtc_peers import PACKET, RATE, Caller, Faults, Microphone, Relay, chirps
@@ -53,6 +54,7 @@ class Listener:
                 frame = await asyncio.wait_for(track.recv(), _QUIET_S if holds else 15)
             except TimeoutError:
                 return holds, seconds
+            assert isinstance(frame, AudioFrame)
             audio = decoded(frame)
             first = audio.position if first is None else first
             holds.append(relay.media - 1 - (audio.position - first) // PACKET)

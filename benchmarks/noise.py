@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,7 @@ def coloured(random: Random, slope: float, size: int = MINUTE) -> Signal:
     """Noise whose power falls with frequency to the power of `slope`: 1 is pink, 2 brown."""
     spectrum = np.fft.rfft(random.normal(0, 1, size))
     spectrum /= np.arange(1, len(spectrum) + 1) ** (slope / 2)
-    noise = np.fft.irfft(spectrum, size)
-    return noise / np.abs(noise).max()
+    return _full(np.fft.irfft(spectrum, size))
 
 
 def ring(random: Random, hz: float, decay_s: float, partials: int = 1) -> Signal:
@@ -54,7 +53,7 @@ def ring(random: Random, hz: float, decay_s: float, partials: int = 1) -> Signal
         np.sin(2 * np.pi * hz * random.uniform(1.0, 4.0) ** (number > 0) * time) / (number + 1)
         for number in range(partials)
     ]
-    return np.sum(parts, axis=0) * np.exp(-time / decay_s)
+    return _sum(parts) * np.exp(-time / decay_s)
 
 
 def scattered(random: Random, make: Callable[[], Signal], every_s: float) -> Signal:
@@ -98,7 +97,7 @@ def coughs(random: Random) -> Signal:
         for hz in random.uniform((500, 1300, 2400), (900, 1900, 3400)):
             formant = np.sin(2 * np.pi * hz * np.arange(160) / SAMPLE_RATE)
             breath = breath + np.convolve(breath, formant * np.exp(-np.arange(160) / 40), "same")
-        return breath / np.abs(breath).max()
+        return _full(breath)
 
     return scattered(random, cough, 3.0)
 
@@ -118,7 +117,7 @@ def engine(random: Random) -> Signal:
     hz = random.uniform(45, 140)
     drift = 1 + 0.05 * np.sin(2 * np.pi * random.uniform(0.05, 0.3) * time)
     phase = 2 * np.pi * hz * np.cumsum(drift) / SAMPLE_RATE
-    return np.sum([np.sin(n * phase) / n for n in range(1, 12)], axis=0) + coloured(random, 1.0)
+    return _sum([np.sin(n * phase) / n for n in range(1, 12)]) + coloured(random, 1.0)
 
 
 def rain(random: Random) -> Signal:
@@ -148,12 +147,22 @@ def music(random: Random) -> Signal:
     return signal
 
 
+def _full(signal: Signal) -> Signal:
+    full: Signal = signal / np.abs(signal).max()
+    return full
+
+
+def _sum(parts: Sequence[Signal]) -> Signal:
+    total: Signal = np.sum(parts, axis=0)
+    return total
+
+
 def _note(random: Random, hz: float, lasting_s: float) -> Signal:
     time = np.arange(samples(lasting_s)) / SAMPLE_RATE
     vibrato = 1 + 0.006 * np.sin(2 * np.pi * 5.5 * time)
     phase = 2 * np.pi * hz * np.cumsum(vibrato) / SAMPLE_RATE
     bright = random.uniform(1.0, 2.0)
-    tone = np.sum([np.sin(n * phase) / n**bright for n in range(1, 9)], axis=0)
+    tone = _sum([np.sin(n * phase) / n**bright for n in range(1, 9)])
     return tone * np.minimum(1.0, time / 0.02) * np.exp(-1.5 * time / lasting_s)
 
 

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import io
-import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -40,7 +39,8 @@ def utterances(count: int) -> list[Int16Array]:
     """Stretches of speech, each unlike the others."""
     from tests.speech import dialogue
 
-    track = dialogue(*itertools.chain(*((sentence, 0.4) for sentence in SENTENCES)))
+    parts: list[str | float] = [part for sentence in SENTENCES for part in (sentence, 0.4)]
+    track = dialogue(*parts)
     draw = np.random.default_rng(0)
     cut = []
     for _ in range(count):
@@ -65,8 +65,8 @@ async def over_http(http: httpx.AsyncClient, pcm: Int16Array) -> str | None:
     """The text of one request; None where there is none."""
     data = io.BytesIO()
     soundfile.write(data, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    form = {"files": {"file": ("a.wav", data.getvalue())}, "data": {"model": "any"}}
-    answer = await http.post(ROUTE, **form)
+    files = {"file": ("a.wav", data.getvalue())}
+    answer = await http.post(ROUTE, files=files, data={"model": "any"})
     return answer.json().get("text") if answer.is_success else None
 
 

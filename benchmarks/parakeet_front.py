@@ -37,7 +37,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -56,6 +56,8 @@ from benchmarks.corpus import SENTENCES
 from benchmarks.latency import milliseconds
 from benchmarks.machine import describe
 from tests.parakeet.client import NativeClient
+
+Result = TypeVar("Result")
 
 FACTORY = "agent.parakeet.fake:open_engine"
 
@@ -149,7 +151,8 @@ def lone_over_websocket(requests: int, *options: str) -> dict[str, float]:
 
     async def work(host: str, processes: Callable[[], list[int]]) -> dict[str, float]:
         client = await NativeClient.open(f"ws://{host}", partials=False)
-        took, before_s = [], 0.0
+        took: list[float] = []
+        before_s = 0.0
         for number in range(1, requests + 11):
             if number == 11:
                 took, before_s = [], cpu_s(processes())
@@ -174,7 +177,7 @@ def drain(sign: str, rounds: int = 5) -> dict[str, float]:
     """Tell a busy server to go, and ask whether it is ready until it is not."""
     data = io.BytesIO()
     soundfile.write(data, noise(0), SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    form = {"files": {"file": ("a.wav", data.getvalue())}, "data": {"model": "fake"}}
+    files, form = {"file": ("a.wav", data.getvalue())}, {"model": "fake"}
     took, answered = [], 0
     for _ in range(rounds):
         with contextlib.ExitStack() as stack:
@@ -186,7 +189,7 @@ def drain(sign: str, rounds: int = 5) -> dict[str, float]:
                 time.sleep(0.05)
             pool = stack.enter_context(ThreadPoolExecutor(1))
             url = f"http://{host}/v1/audio/transcriptions"
-            asked = pool.submit(httpx.post, url, timeout=60, **form)
+            asked = pool.submit(httpx.post, url, timeout=60, files=files, data=form)
             while 'parakeet_queue_seconds_count{priority="file"} 1' not in it.get("/metrics").text:
                 time.sleep(0.01)
             started_s = time.perf_counter()
@@ -272,7 +275,8 @@ async def batching(seconds: float) -> dict[str, float]:
 
 def batches(service: Service) -> tuple[float, float]:
     """How many there were, and of how many requests in all."""
-    total = {one.name: one.value for one in service.metrics.batch_size.collect()[0].samples}
+    (metric,) = service.metrics.batch_size.collect()
+    total = {one.name: one.value for one in metric.samples}
     return total["parakeet_batch_size_count"], total["parakeet_batch_size_sum"]
 
 
@@ -324,8 +328,8 @@ async def overload(seconds: float) -> dict[str, Any]:
 async def serving(
     engine: dict[str, Any],
     queue: QueueSettings,
-    work: Callable[[Service], Awaitable[Any]],
-) -> Any:
+    work: Callable[[Service], Awaitable[Result]],
+) -> Result:
     """Run `work` against a service with one real worker process, without guards."""
     service = Service(ServiceSettings(workers=(WorkerSettings(FACTORY, engine),), queue=queue))
     async with service.running():

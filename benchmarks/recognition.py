@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -145,7 +146,7 @@ def _feed(ear: Ear, pcm: Int16Array, measured: Measured) -> None:
         until = min(came, len(pcm)) if given >= noticed else min(came, noticed, len(pcm))
         chunk, is_speech = pcm[given:until], given >= noticed
         given = until
-        has_text, took_s = _timed(lambda chunk=chunk, speech=is_speech: ear.push(chunk, speech))
+        has_text, took_s = _timed(partial(ear.push, chunk, is_speech))
         free_s = max(free_s, given / SAMPLE_RATE) + took_s
         if has_text:
             shown_s.append(free_s)
@@ -168,7 +169,7 @@ def batch(read: Callable[[Int16Array], str], recordings: Sequence[Recording]) ->
     measured = Measured()
     began_cpu = time.process_time()
     for recording in recordings:
-        text, took_s = _timed(lambda recording=recording: read(recording.pcm))
+        text, took_s = _timed(partial(read, recording.pcm))
         measured.texts.append(text)
         measured.finals.append(took_s)
     measured.cpu_s = time.process_time() - began_cpu

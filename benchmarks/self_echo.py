@@ -125,7 +125,7 @@ class Cast:
     def person(self, random: np.random.Generator, level_dbfs: float) -> Int16Array:
         """Somebody's first 2.6 s, from 0.1 s before the first word, at a level."""
         while True:
-            path = self._paths[random.integers(len(self._paths))]
+            path = self._paths[int(random.integers(len(self._paths)))]
             pcm, _ = soundfile.read(path, dtype="int16")
             onset = self._ears.first_speech(pcm)
             if onset is not None:
@@ -275,8 +275,7 @@ class Call:
             if decision.kind in (DecisionKind.BARGE_IN, DecisionKind.COMMIT) and taken is None:
                 taken = decision.at_sample
         tally.speech += min(self._at, taken or self._at) - start
-        by_itself = taken is not None and (began is None or taken < began)
-        if by_itself:
+        if taken is not None and (began is None or taken < began):
             tally.self_interruptions += 1
             tally.notes.append(
                 f"{self._scene.name}: by itself after {seconds(taken - start):.1f} s"

@@ -37,7 +37,12 @@ _CALLS_PER_S = 10
 async def _idle() -> None:
     """Wake up every 20 ms until standard input ends; print how late that was."""
     queue = PacedQueue(8_000)
-    threading.Thread(target=lambda: (sys.stdin.read(), queue.close()), daemon=True).start()
+
+    def until_told() -> None:
+        sys.stdin.read()
+        queue.close()
+
+    threading.Thread(target=until_told, daemon=True).start()
     async for _ in queue.packets():
         pass
     print(json.dumps(_late("idle", queue.lateness)))

@@ -53,7 +53,8 @@ async def _come_and_go(url: str, over: asyncio.Event, dice: random.Random) -> No
             ready = json.loads(await socket.recv())
             for _ in range(dice.randint(0, 5)):
                 nonsense = dice.randbytes(dice.randint(0, 4000))
-                await socket.send(dice.choice([nonsense, nonsense.hex(), '{"type": "text"}', "[]"]))
+                said: list[str | bytes] = [nonsense, nonsense.hex(), '{"type": "text"}', "[]"]
+                await socket.send(dice.choice(said))
             if dice.random() < 0.5:
                 socket.transport.abort()
                 again = await websockets.connect(f"{address}&resume={ready['resume']}")

@@ -40,7 +40,7 @@ def across(pauses: Sequence[Pause], used: Sequence[str]) -> Floats:
     odds = np.full(told.shape[:2], -np.inf)
     for number in range(PARTS):
         others, judged = np.flatnonzero(parts != number), np.flatnonzero(parts == number)
-        found = fit([pauses[row] for row in others], learnt[others], used, balanced=True)
+        found = fit([pauses[int(row)] for row in others], learnt[others], used, balanced=True)
         weights = [found[name] for name in TERMS]
         odds[judged] = weighed(told[judged], weights, weights if "language" in used else None)
     return odds

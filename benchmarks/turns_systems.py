@@ -13,9 +13,10 @@ import numpy as np
 from agent.asr.hypothesis import Hypothesis, Word
 from agent.audio.chunk import samples
 from agent.turns.completeness import without_mark
-from agent.turns.ending import Context, EndOfTurn, Profile
+from agent.turns.ending import Context, EndOfTurn
 from agent.turns.fitted import FITTED
 from agent.turns.weights import Model, Weights
+from agent.vad.readings import Profile
 from benchmarks.turns_cache import SCORED_AT_S, Pause
 from benchmarks.turns_frontier import HOP_S, Floats, Outcomes, outcomes
 
