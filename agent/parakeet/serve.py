@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import uvicorn
 from loguru import logger
 
 from agent.errors import MissingModelError, SettingsError
+from agent.listener import listening_on
 from agent.loopback import is_loopback
 from agent.models.store import locate
 from agent.parakeet.app import build_app
@@ -29,6 +29,9 @@ ENGINES = {
     "triton": "agent.parakeet.triton:open_engine",
     "fake": "agent.parakeet.fake:open_engine",
 }
+
+_BACKLOG = 512
+"""Connections that may wait to be accepted: a burst of clients that come back."""
 
 KEYS = "DUPLEX_ASR_KEYS"
 """Environment variable with the keys that open the server, separated by commas."""
@@ -158,7 +161,8 @@ async def serve(settings: ServeSettings) -> None:
     Raises:
         SettingsError: The address is taken, or no worker can ever start (in an ExceptionGroup).
     """
-    listener = _listen(settings.host, settings.port)
+    remedy = "give another --port, or 0 for any"
+    listener = listening_on(settings.host, settings.port, _BACKLOG, remedy)
     service = Service(settings.service)
     app = build_app(service, settings.keys, settings.max_sessions)
     config = uvicorn.Config(
@@ -221,21 +225,6 @@ class _Server(uvicorn.Server):
         await self._service.drain(self._grace_s)
         # Not uvicorn's own handler: it raises the signal again, before the workers are closed.
         self.should_exit = True
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off; without, answers wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}; give another --port, or 0 for any"
-        ) from error
-    listener.listen(512)
-    return listener
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ import uvicorn
 
 from agent.agent import Agent
 from agent.errors import SettingsError
+from agent.listener import listening_on
 from agent.parts import Parts
 from agent.server.admission import require_keys
 from agent.server.app import build_app
@@ -136,20 +137,8 @@ def listen(settings: ServerSettings) -> socket.socket:
     """
     require_keys(settings)
     require_certificate(settings)
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, or asyncio does not know it for TCP and leaves Nagle's algorithm on: 40 ms a packet.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error.strerror}; set DUPLEX_SERVER__PORT to a free "
-            "port, or to 0 for any"
-        ) from error
-    listener.listen(BACKLOG)
-    return listener
+    remedy = "set DUPLEX_SERVER__PORT to a free port, or to 0 for any"
+    return listening_on(settings.host, settings.port, BACKLOG, remedy)
 
 
 def require_certificate(settings: ServerSettings) -> None:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "playout": {"audio", "tts"},
     "observe": {"audio", "asr"},
     "transports": {"audio"},
-    "parakeet": {"asr", "audio", "vad", "models", "loopback"},
+    "parakeet": {"asr", "audio", "vad", "models", "listener", "loopback"},
     "processors": {*STAGES, "observe", "agent", "conversation", "flow", "tools", "values"},
 }
 
