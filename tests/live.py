@@ -1,4 +1,4 @@
-"""The product's own server as a subprocess, with its real models."""
+"""The product's own servers as subprocesses."""
 
 from __future__ import annotations
 
@@ -19,34 +19,71 @@ START_LIMIT_S = 120.0
 """Covers a cold start on a busy machine; a warm one takes about five seconds."""
 
 
-class LiveServer:
-    """Started on a free port; `url` is what it prints."""
+class Started:
+    """A server of ours in a process of its own; `address` is what it prints."""
 
-    def __init__(self, *command: str, **environ: str) -> None:
-        command = command or ("-m", "agent", "serve", "--port", "0")
-        self._process = subprocess.Popen(
+    def __init__(self, *command: str, env: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         self._lines: list[str] = []
         self._told = threading.Event()
-        self.url = ""
+        self.address = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def wait_ready(self) -> None:
+    def wait_address(self) -> None:
         self._told.wait(START_LIMIT_S)
-        if not self.url:
+        if not self.address:
             self.stop()
             pytest.fail(f"the server did not start:\n{self.log()}", pytrace=False)
+
+    def log(self) -> str:
+        return "".join(self._lines[-40:])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(timeout=5)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line)
+            found = re.search(r"https?://(127\.0\.0\.1|0\.0\.0\.0):\d+", line)
+            if found and not self.address:
+                self.address = found[0]
+                self._told.set()
+        # The end of the output is the end of the process.
+        self._told.set()
+
+
+class LiveServer(Started):
+    """The agent's server, on a free port."""
+
+    def __init__(self, *command: str, **environ: str) -> None:
+        super().__init__(*(command or ("-m", "agent", "serve", "--port", "0")), env=environ)
+
+    @property
+    def url(self) -> str:
+        return self.address + "/"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_ready(self) -> None:
+        # It prints its address once all models are loaded.
+        self.wait_address()
 
     def status(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.url + "api/status", timeout=10) as response:
@@ -55,27 +92,4 @@ class LiveServer:
 
     def wait(self) -> int:
         """Wait for it to end by itself; gives its exit code."""
-        return self._process.wait(timeout=START_LIMIT_S)
-
-    def log(self) -> str:
-        return "".join(self._lines[-40:])
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(timeout=5)
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line)
-            found = re.search(r"https?://(127\.0\.0\.1|0\.0\.0\.0):\d+", line)
-            if found and not self.url:
-                self.url = found[0] + "/"
-                self._told.set()
-        # The end of the output is the end of the process.
-        self._told.set()
+        return self.process.wait(timeout=START_LIMIT_S)

@@ -17,7 +17,7 @@ def guarded() -> Iterator[LiveServer]:
     command = ("-m", "benchmarks.instant")
     live = LiveServer(*command, DUPLEX_SERVER__KEYS=KEY, DUPLEX_SERVER__HOST="0.0.0.0")
     live.wait_ready()
-    live.url = live.url.replace("0.0.0.0", "127.0.0.1")
+    live.address = live.address.replace("0.0.0.0", "127.0.0.1")
     yield live
     live.stop()
 

@@ -6,9 +6,6 @@ import io
 import os
 import re
 import signal
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,33 +14,17 @@ import numpy as np
 import soundfile
 
 from agent.audio.chunk import Int16Array
-
-ROOT = Path(__file__).resolve().parents[2]
-START_LIMIT_S = 60.0
+from tests.live import START_LIMIT_S, Started
 
 
-class AsrServer:
-    """`duplex asr-server --engine fake` on a free port; `url` is what it prints."""
+class AsrServer(Started):
+    """`duplex asr-server --engine fake` on a free port."""
 
     def __init__(self, *options: str, folder: Path, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "agent", "asr-server", "--engine", "fake", "--port", "0"]
-        command += ["--checkpoints", str(folder), *options]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **(env or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._lines: list[str] = []
-        self._told = threading.Event()
-        self.url = ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        if not self._told.wait(START_LIMIT_S) or not self.url:
-            self.stop()
-            raise AssertionError(f"the server did not start:\n{self.log()}")
+        command = ("-m", "agent", "asr-server", "--engine", "fake", "--port", "0")
+        super().__init__(*command, "--checkpoints", str(folder), *options, env=env)
+        self.wait_address()
+        self.url = self.address
         self.http = httpx.Client(base_url=self.url, timeout=60)
 
     @property
@@ -74,18 +55,6 @@ class AsrServer:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(timeout=5)
-
-    def log(self) -> str:
-        return "".join(self._lines[-40:])
-
     def _until(self, is_true, complaint: str) -> None:
         # Polling an outside process, with a bound far above what it takes.
         end = time.monotonic() + START_LIMIT_S
@@ -93,15 +62,6 @@ class AsrServer:
             assert time.monotonic() < end, f"{complaint}:\n{self.log()}"
             assert self.process.poll() is None, f"the server ended:\n{self.log()}"
             time.sleep(0.02)
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.append(line)
-            if (found := re.search(r"http://127\.0\.0\.1:\d+", line)) and not self.url:
-                self.url = found[0]
-                self._told.set()
-        self._told.set()
 
 
 def wav(pcm: Int16Array, rate: int = 16_000) -> tuple[str, bytes, str]:

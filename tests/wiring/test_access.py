@@ -96,7 +96,7 @@ async def test_https_and_wss_by_configuration(tmp_path):
     made = str(certificate(tmp_path))
     live = instant(DUPLEX_SERVER__CERTIFICATE=made, DUPLEX_SERVER__KEY_FILE=made)
     try:
-        live.url = live.url.replace("127.0.0.1", "localhost")
+        live.address = live.address.replace("127.0.0.1", "localhost")
         trusted = ssl.create_default_context(cafile=made)
         assert live.url.startswith("https://")
         assert ask(live.url + "api/status", context=trusted)[0] == 200
@@ -124,7 +124,7 @@ async def test_told_to_stop_it_lets_who_talks_finish_takes_nobody_and_succeeds()
             heard += len(message) if isinstance(message, bytes) else 0
             if heard and not told:
                 told = True
-                live._process.send_signal(signal.SIGTERM)
+                live.process.send_signal(signal.SIGTERM)
                 while ask(live.url + "readyz")[0] != 503:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.01)
                 assert await status_of(stream(live)) == 503
