@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from functools import cache
 from pathlib import Path
 
 import jiwer
@@ -16,7 +15,7 @@ from agent.asr.greedy import Stop
 from agent.asr.moonshine import LEAST_SAMPLES, MOST_SAMPLES, Moonshine
 from agent.audio.chunk import samples, to_float
 from agent.errors import AudioFormatError, MissingModelError
-from agent.models import store
+from tests.models.recognisers import load
 from tests.speech import dialogue, spoken
 
 pytestmark = pytest.mark.model
@@ -31,13 +30,6 @@ SENTENCES = (
     "Can you tell me how far it is from the station to the museum?",
     "It rained all night, so we stayed inside and played cards.",
 )
-
-
-@cache
-def load(name: str) -> Moonshine:
-    if not store.is_present(name):
-        pytest.skip(f"{name} is not on this machine; run: duplex models fetch {name}")
-    return Moonshine(store.locate(name))
 
 
 @pytest.fixture(params=MODELS)

@@ -1,17 +1,15 @@
 """Streaming with real weights: nothing lost or doubled, the same for any chunking."""
 
 import re
-from functools import cache
 from itertools import pairwise
 
 import jiwer
 import numpy as np
 import pytest
 
-from agent.asr.moonshine import Moonshine
 from agent.asr.streaming import StreamingMoonshine
 from agent.audio.chunk import samples, to_float
-from agent.models import store
+from tests.models.recognisers import load
 from tests.speech import dialogue, spoken
 
 pytestmark = pytest.mark.model
@@ -26,13 +24,6 @@ STORY = (
     "They promised to deliver it and sailed away before the storm.",
     "Many years later the letter was found inside a wooden box.",
 )
-
-
-@cache
-def load(name: str) -> Moonshine:
-    if not store.is_present(name):
-        pytest.skip(f"{name} is not on this machine; run: duplex models fetch {name}")
-    return Moonshine(store.locate(name))
 
 
 def stream(pcm, chunk=512, name="moonshine-tiny-en", start_sample=0):
