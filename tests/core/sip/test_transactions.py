@@ -7,7 +7,7 @@ from agent.transports.sip.transactions import GIVE_UP_S, GivenUp, TransactionLay
 from tests.core.sip.limits import cases
 from tests.core.sip.mangling import CHANCES
 
-EVENTS = ["INVITE", "ACK", "BYE", "CANCEL", "200", "486", "180", "tick"]
+EVENTS = ["INVITE", "ACK", "BYE", "CANCEL", "ask INVITE", "ask BYE", "200", "486", "180", "tick"]
 SOURCE = Hop("10.0.0.9", 6000)
 
 
@@ -106,19 +106,30 @@ def test_a_request_that_contradicts_itself():
 @cases(CHANCES)
 def test_any_order_of_events_is_survived(chance):
     layer, now = TransactionLayer(), 0.0
-    for what in chance.choices(EVENTS, k=chance.randrange(16)):
+    lost, answered, asked_by_us = [], [], []
+    for what in chance.choices(EVENTS, k=chance.randrange(24)):
         branch = chance.randrange(3)
-        now += chance.choice([0.0, chance.uniform(0.0, 5.0)])
+        now += chance.choice([0.0, chance.uniform(0.0, 5.0), chance.uniform(0.0, 50.0)])
         if what == "tick":
-            layer.tick(now)
+            lost += layer.tick(now)
+        elif what.startswith("ask"):
+            ours = request(what.removeprefix("ask "), branch=f"ours{len(asked_by_us)}")
+            asked_by_us.append((layer.request(ours, SOURCE, now), ours))
         elif what.isdigit():
-            response = response_to(request(branch=f"z{branch}"), int(what), "x")
-            event = layer.receive_response(response, now)
-            assert event is None
+            # To a request of ours if there is one, or to none.
+            known = [ours for _, ours in asked_by_us] + [request(branch=f"z{branch}")]
+            response = response_to(chance.choice(known), int(what), "x")
+            if event := layer.receive_response(response, now):
+                answered.append((event.key, event.response.status))
         else:
             asked = layer.receive_request(request(what, branch=f"z{branch}"), SOURCE, now)
-            if asked and what != "ACK":
+            if asked and what != "ACK" and chance.randrange(4):
                 layer.respond(asked.key, response_to(asked.request, 200, "OK"), now)
-    while layer._servers:
+    while layer._servers or layer._clients:
         now += GIVE_UP_S
-        layer.tick(now)
+        lost += layer.tick(now)
+    finals = [key for key, status in answered if status >= 200]
+    given_up = [event.key for event in lost]
+    for key, _ in asked_by_us:
+        assert finals.count(key) + given_up.count(key) == 1, "answered twice, or never"
+    assert {key for key, _ in answered} <= {key for key, _ in asked_by_us}
