@@ -95,7 +95,10 @@ async def _converse(sessions: Sessions, websocket: WebSocket) -> None:
         await line.close(_POLICY_VIOLATION)
         return
     facts = CallFacts(started.call_id, stream.name, started.caller, started.called)
-    transport = PhoneTransport(line, stream, facts)
+    recordings = sessions.settings.phone.recordings
+    transport = PhoneTransport(line, stream, facts, recordings=recordings)
+    if recordings and sessions.follow().phone.record_all:
+        await transport.call.record(consented=True)
     try:
         await sessions.run_call(transport, transport.call)
     except AtCapacityError:

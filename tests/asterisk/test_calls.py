@@ -151,7 +151,11 @@ class Channel:
         if self._is_json:
             await self._socket.send(json.dumps({"event": event, **fields}))
         else:
-            words = [f"{name}:{value}" for name, value in fields.items()]
+            # As Asterisk 22.10 writes them: the name of a mark stands bare.
+            words = [
+                value if name == "correlation_id" else f"{name}:{value}"
+                for name, value in fields.items()
+            ]
             await self._socket.send(" ".join([event, *words]))
 
     async def listen(self):

@@ -121,10 +121,12 @@ class _Serializer(FrameSerializer):
 
 
 def _fields(data: str) -> dict[str, Any]:
-    """Read a plain-text message: a name, then fields such as ``format:ulaw``."""
-    words = data.split(" ")[: _MOST_FIELDS + 1]
-    fields = dict(word.split(":", 1) for word in words[1:] if ":" in word)
-    return {**fields, "event": words[0].strip()}
+    """Read a plain-text message: a name, then ``format:ulaw`` and the like; a mark stands bare."""
+    name, *words = data.split(" ")[: _MOST_FIELDS + 1]
+    fields = dict(word.split(":", 1) for word in words if ":" in word)
+    if words and ":" not in words[0]:
+        fields["correlation_id"] = words[0]
+    return {**fields, "event": name.strip()}
 
 
 def _start(message: dict[str, Any]) -> Started:
