@@ -20,13 +20,17 @@ from pipecat.frames.frames import (
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from agent.audio.chunk import Int16Array
+from agent.audio.chunk import Int16Array, samples
 from agent.transports.phone.call import Call
 from agent.transports.phone.recording import Recording
 from agent.transports.straight import StraightInput
 
 _MOST_WAITING = 250
 """Chunks of the caller's audio that may wait for the pipeline, 5 s. Full, the oldest is dropped."""
+
+LAST_SILENCE_S = 0.2
+"""Sent behind the last word. A telephone's buffer holds back some 0.1 s, gives it out only as more
+comes, and is thrown away with the call."""
 
 _KEYS = {entry.value for entry in KeypadEntry}
 
@@ -192,8 +196,9 @@ class LineOutput(BaseOutputTransport):
         await self.set_transport_ready(frame)
 
     async def stop(self, frame: EndFrame) -> None:
-        """Hang up when what was said has left."""
+        """Hang up when what was said has been heard."""
         await super().stop(frame)
+        await self._line.write(bytes(2 * samples(LAST_SILENCE_S, self._line.sample_rate)))
         await self._line.drain()
         await self._line.leave()
 

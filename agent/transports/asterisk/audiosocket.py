@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from loguru import logger
 
-from agent.audio.chunk import Int16Array
+from agent.audio.chunk import Int16Array, samples
 from agent.audio.conceal import GapFiller
 from agent.transports.asterisk.frames import AUDIO_RATES, Kind, Message, Reader
 from agent.transports.line import Told
-from agent.transports.pacing import Overdue, PacedQueue
+from agent.transports.pacing import PACKET_S, Overdue, PacedQueue
 from agent.transports.phone.call import (
     Call,
     CallFacts,
@@ -164,6 +164,7 @@ class AudioSocketCall(Told):
     async def _write(self) -> None:
         now = asyncio.get_running_loop().time
         before = now()
+        silence = bytes(2 * samples(PACKET_S, self.sample_rate))
         async for pcm in self._out.packets():
             count = round(self._overdue.passed(now() - before) * self.sample_rate)
             before = now()
@@ -171,9 +172,9 @@ class AudioSocketCall(Told):
                 self._give(self._filler.wait(count))
                 # TCP loses nothing: what comes later continues here.
                 self._position += count
-            if pcm:
-                with contextlib.suppress(OSError):
-                    self._output.write(bytes(Message(self._kind, pcm)))
+            with contextlib.suppress(OSError):
+                # Asterisk sends on only what comes, and telephones hang up on a line that is dead.
+                self._output.write(bytes(Message(self._kind, pcm or silence)))
 
     def _give(self, pcm: Int16Array) -> None:
         if len(pcm):

@@ -1,6 +1,7 @@
 """The agent's end of a provider's stream."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from agent.audio.chunk import samples
+from agent.transports.line import LAST_SILENCE_S
 from agent.transports.phone.connection import NETWORK_S, Connection
 from agent.transports.phone.playback import Report
 
@@ -101,8 +103,7 @@ class PhoneOutput(BaseOutputTransport):
             self._held += frame.audio
             if isinstance(frame, TTSAudioRawFrame):
                 self._held_speech += len(frame.audio) // 2
-            while len(self._held) >= self._packet:
-                await self._send(bytes(self._held[: self._packet]))
+            await self._send_packets()
             self._written.set()
         return True
 
@@ -127,6 +128,11 @@ class PhoneOutput(BaseOutputTransport):
         ahead_s = self._free_at - self._now() + held_s
         if self._free_at and ahead_s > self._connection.stream.lead_s:
             await asyncio.sleep(ahead_s - self._connection.stream.lead_s)
+
+    async def _send_packets(self) -> None:
+        """Send as much of what is held as fills packets."""
+        while len(self._held) >= self._packet:
+            await self._send(bytes(self._held[: self._packet]))
 
     async def _send(self, packet: bytes) -> None:
         """Send the oldest of what is held; `packet` may be longer, filled up with silence."""
@@ -182,7 +188,11 @@ class PhoneOutput(BaseOutputTransport):
     async def _drain(self) -> None:
         """Wait until the last word has sounded at the other end."""
         connection = self._connection
+        if not self._free_at and not self._held:
+            return  # Nothing was said, or all of it was cleared.
         async with self._writing:
+            self._held += bytes(2 * samples(LAST_SILENCE_S, connection.rate))
+            await self._send_packets()
             await self._flush()
         if mark := connection.clock.last_mark():
             await self._send_mark(mark)
@@ -196,6 +206,10 @@ class PhoneOutput(BaseOutputTransport):
                     await connection.progress.wait()
             except TimeoutError:
                 return
+        # The marks told of the last word; now the silence behind it plays.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SILENCE_S):
+                await connection.gone.wait()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
