@@ -19,6 +19,7 @@ serve: models ## set up, then serve the page on http://127.0.0.1:7860
 
 test: .venv/dev models ## set up, then run every test
 	sh tools/system-packages.sh test
+	sh tools/asterisk.sh build/asterisk
 	$(MAKE) --no-print-directory rtvi-client
 	$(BIN)/duplex models fetch moonshine-tiny-en
 	$(MAKE) --no-print-directory lint
