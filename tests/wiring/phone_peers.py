@@ -10,7 +10,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import numpy as np
@@ -24,6 +24,7 @@ from tests.core.phone.providers import CALLED, CALLER, Side, Telephone
 
 PUBLIC = "https://voice.example"
 GENESYS_KEY = base64.b64encode(b"key for tests").decode()
+GENESYS_SECRET = base64.b64encode(TOKEN.encode()).decode()
 TELNYX = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 TELNYX_KEY = base64.b64encode(TELNYX.public_key().public_bytes_raw()).decode()
 
@@ -36,7 +37,7 @@ ENVIRONMENT = {
     "DUPLEX_PHONE__EXOTEL__PASSWORD": TOKEN,
     "DUPLEX_PHONE__VONAGE__SIGNATURE_SECRET": TOKEN,
     "DUPLEX_PHONE__GENESYS__API_KEY": GENESYS_KEY,
-    "DUPLEX_PHONE__GENESYS__CLIENT_SECRET": base64.b64encode(TOKEN.encode()).decode(),
+    "DUPLEX_PHONE__GENESYS__CLIENT_SECRET": GENESYS_SECRET,
 }
 
 
@@ -123,7 +124,7 @@ def upgrade_headers(side: Side, path: str, public: str = "wss://voice.example") 
         f'alg="hmac-sha256";created={now};expires={now + 10}'
     )
     lowered = {name.lower(): value for name, value in headers.items()}
-    values = {"@request-target": path, "@authority": "voice.example", **lowered}
+    values = {"@request-target": path, "@authority": urlsplit(public).netloc, **lowered}
     base = "\n".join([*(f'"{n}": {values[n]}' for n in covered), f'"@signature-params": {params}'])
     headers["Signature-Input"] = f"sig1={params}"
     headers["Signature"] = f"sig1=:{_hmac(base)}:"

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from agent.server.consultation import NotTakenError
 from agent.server.phone import add_phone
+from agent.tools.telephone import transfer_call
 from agent.transports.phone.call import CallState, UnsupportedError
 from tests.core.phone.carriers import (
     CARRIERS,
@@ -27,9 +28,24 @@ from tests.core.phone.carriers import (
     Vonage,
     new_key,
 )
-from tests.core.phone.providers import CALLED, CALLER, ExotelSide, Side, Telephone
+from tests.core.phone.providers import (
+    CALLED,
+    CALLER,
+    ExotelSide,
+    GenesysSide,
+    Said,
+    Side,
+    Telephone,
+)
 from tests.sip.household import WORD_S, sessions
-from tests.wiring.phone_peers import TELNYX_KEY, asking, upgrade_headers, webhook
+from tests.wiring.phone_peers import (
+    GENESYS_KEY,
+    GENESYS_SECRET,
+    TELNYX_KEY,
+    asking,
+    upgrade_headers,
+    webhook,
+)
 
 COLLEAGUE = "+49555"
 BRIEFING = "A caller about a parcel."
@@ -313,24 +329,52 @@ async def test_a_call_is_handed_over_at_once(carrier):
         assert mine.state == carrier.talking, "the provider has the call now: not ours to end"
 
 
-async def test_a_provider_without_requests_says_that_it_cannot():
-    section = {"user": "exotel", "password": TOKEN}
-    async with served("exotel", section, greeting="one two") as (house, address):
-        side = ExotelSide("call-1")
-        method, path, headers, body = webhook(side)
-        async with httpx.AsyncClient() as client:
-            response = await client.request(
-                method, f"http://{address}{path}", headers=headers, content=body
-            )
+@contextlib.asynccontextmanager
+async def streaming(side: Side, section: dict[str, str]):
+    """A caller on a provider to which there are no requests: the running conversation."""
+    async with served(side.name, section, greeting="one two") as (house, address):
+        url = f"ws://{address}/phone/{side.name}/stream"
+        if side.name == "exotel":
+            method, path, headers, body = webhook(side)
+            async with httpx.AsyncClient() as client:
+                response = await client.request(
+                    method, f"http://{address}{path}", headers=headers, content=body
+                )
+            url = response.json()["url"]
         leg = Leg(side)
-        talking = asyncio.create_task(leg.talk(response.json()["url"]))
+        talking = asyncio.create_task(leg.talk(url))
         await leg.until_heard(2 * WORD_S - 0.1)
         (session,) = house.running
-        call = session._dialogue.conversation.call
-        for briefing in ("", BRIEFING):
-            with pytest.raises(UnsupportedError, match="exotel cannot transfer"):
-                await call.transfer(COLLEAGUE, briefing=briefing)
-        assert call.state is CallState.TALKING
+        yield session._dialogue.conversation, leg
         await leg.end()
         await talking
         await until(lambda: not house.active)
+
+
+async def test_the_agent_is_told_that_exotel_cannot_transfer():
+    section = {"user": "exotel", "password": TOKEN}
+    async with streaming(ExotelSide("call-1"), section) as (talk, _):
+        for briefing in ("", BRIEFING):
+            with pytest.raises(UnsupportedError, match="exotel cannot transfer"):
+                await talk.call.transfer(COLLEAGUE, briefing=briefing)
+            told = await transfer_call(talk, COLLEAGUE, briefing)
+            assert told == "not connected: exotel cannot transfer a call"
+        assert talk.call.state is CallState.TALKING
+
+
+async def test_the_agent_is_told_that_genesys_cannot_ask_first_and_hands_over_without():
+    section = {"api_key": GENESYS_KEY, "client_secret": GENESYS_SECRET}
+    side = GenesysSide("call-1")
+    async with streaming(side, section) as (talk, leg):
+        with pytest.raises(UnsupportedError, match="genesys cannot ask first"):
+            await talk.call.transfer(COLLEAGUE, briefing=BRIEFING)
+        told = await transfer_call(talk, COLLEAGUE, BRIEFING)
+        assert told == "not connected: genesys cannot ask first; leave out the briefing"
+        assert talk.call.state is CallState.TALKING
+
+        assert await transfer_call(talk, COLLEAGUE) == "connected"
+        await talk.call.hang_up()
+        await asyncio.wait_for(leg.closed.wait(), 10)
+        (said,) = [e.message for e in leg.telephone.of(Said) if e.message["type"] == "disconnect"]
+        variables = said["parameters"]["outputVariables"]
+        assert variables == {"action": "transfer", "transfer_to": COLLEAGUE}
