@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from agent.errors import RetryError
 from agent.transports.sip.agent import CallRefusedError, UserAgent
 from agent.transports.sip.presented import UserAgentSettings
 from tests.sip.exchange import KEYS, Taken, exchange, finished, press_every_key, within
@@ -184,9 +185,8 @@ async def test_keys_by_info(tmp_path):
         assert taken.keys == "7"
 
 
-async def test_a_registrar_that_wants_proof(tmp_path):
-    def response(status, more=""):
-        return f"""<send><![CDATA[
+def registrars(status, more=""):
+    return f"""<send><![CDATA[
 SIP/2.0 {status}
 [last_Via:]
 [last_From:]
@@ -198,24 +198,55 @@ SIP/2.0 {status}
 ]]></send>
 """
 
-    challenge = 'WWW-Authenticate: Digest realm="desk", nonce="4b1f", algorithm=MD5, qop="auth"\n'
-    steps = [
-        '<recv request="REGISTER"/>\n',
-        response("401 Unauthorized", challenge),
-        '<recv request="REGISTER"><action>'
-        '<verifyauth assign_to="proven" username="anna" password="se:cret"/>'
-        '</action></recv>\n<nop hide="true" test="proven" next="1"/>\n',
-        response("403 Forbidden"),
-        '<nop hide="true" next="2"/>\n<label id="1"/>\n',
-        response("200 OK", "Expires: 90\n"),
-        '<label id="2"/>\n',
-    ]
+
+@contextlib.asynccontextmanager
+async def registrar(tmp_path, *steps):
+    """sipp in a registrar's place; it must see everything that it waits for."""
     port = free_port()
     run = sipp(scenario(*steps), free_port(), tmp_path, "-p", str(port), "-m", "1")
     await asyncio.sleep(0.5)
-    async with exchange(user="anna", password="se:cret") as ours:
-        assert await within(ours.agent.register(f"sip:127.0.0.1:{port}", 600)) == 90
+    yield f"sip:127.0.0.1:{port}"
     await finished(run)
+
+
+async def test_a_registrar_that_wants_proof(tmp_path):
+    challenge = 'WWW-Authenticate: Digest realm="desk", nonce="4b1f", algorithm=MD5, qop="auth"\n'
+    steps = [
+        '<recv request="REGISTER"/>\n',
+        registrars("401 Unauthorized", challenge),
+        '<recv request="REGISTER"><action>'
+        '<verifyauth assign_to="proven" username="anna" password="se:cret"/>'
+        '</action></recv>\n<nop hide="true" test="proven" next="1"/>\n',
+        registrars("403 Forbidden"),
+        '<nop hide="true" next="2"/>\n<label id="1"/>\n',
+        registrars("200 OK", "Expires: 90\n"),
+        '<label id="2"/>\n',
+    ]
+    async with (
+        registrar(tmp_path, *steps) as uri,
+        exchange(user="anna", password="se:cret") as ours,
+    ):
+        assert await within(ours.agent.register(uri, 600)) == 90
+
+
+async def test_a_registrar_that_wants_longer_registrations_is_given_them(tmp_path):
+    steps = [
+        '<recv request="REGISTER"/>\n',
+        registrars("423 Interval Too Brief", "Min-Expires: 3600\n"),
+        '<recv request="REGISTER"><action><ereg regexp="3600" search_in="hdr" header="Expires:" '
+        'check_it="true" assign_to="1"/><log message="[$1]"/></action></recv>\n',
+        registrars("200 OK", "Expires: 3600\n"),
+    ]
+    async with registrar(tmp_path, *steps) as uri, exchange() as ours:
+        assert await within(ours.agent.register(uri, 600)) == 3600
+
+
+@pytest.mark.parametrize("says", ["", "Min-Expires: 0\n", "Min-Expires: soon\n"])
+async def test_a_registrar_that_says_only_that_it_is_too_short_has_refused(tmp_path, says):
+    steps = ['<recv request="REGISTER"/>\n', registrars("423 Interval Too Brief", says)]
+    async with registrar(tmp_path, *steps) as uri, exchange() as ours:
+        with pytest.raises(RetryError, match="423"):
+            await within(ours.agent.register(uri, 600))
 
 
 async def test_baresip_and_we_press_every_key(tmp_path):

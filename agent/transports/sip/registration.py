@@ -30,9 +30,17 @@ async def register(
     ours = f"sip:{user}@{f'[{host}]' if ':' in host else host}"
     dialog = Dialog.calling(ours, ours, contact)
     dialog.target = registrar
-    request = dialog.request("REGISTER", sent_by)
-    request.headers.add("Expires", str(expires_s))
-    response = await requests.ask(request, to, dialog)
+
+    async def ask() -> Response | None:
+        request = dialog.request("REGISTER", sent_by)
+        request.headers.add("Expires", str(expires_s))
+        return await requests.ask(request, to, dialog)
+
+    response = await ask()
+    # Too short for the registrar (RFC 3261 10.2.8), which says what is not.
+    if response and response.status == 423 and (least_s := _least(response)):
+        expires_s = max(expires_s, least_s)
+        response = await ask()
     if response is None:
         raise RetryError(f"{registrar} does not answer; check sip.registrar and the network")
     if response.status >= 300:
@@ -52,6 +60,12 @@ def granted(response: Response, contact: str, asked_s: int) -> int:
                 if name.strip().lower() == "expires":
                     return _seconds(seconds, asked_s)
     return _seconds(response.headers.get("Expires") or "", asked_s)
+
+
+def _least(response: Response) -> int:
+    """The shortest registration that is taken; 0 if it is not said or makes no sense."""
+    text = (response.headers.get("Min-Expires") or "").strip()
+    return int(text[:9]) if text.isascii() and text.isdecimal() else 0
 
 
 def _seconds(text: str, most: int) -> int:
