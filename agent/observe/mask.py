@@ -12,6 +12,9 @@ _NUMBER = re.compile(r"(?<![0-9a-fA-F])\+?\d(?:[ .\-]?\d){5,}(?![0-9a-fA-F])")
 """Six digits or more, with a space, a dot or a dash between any two; not inside an identifier in
 hexadecimal."""
 
+_PRESSED = re.compile(r"(?<=\(tone: )[^)]*|(?<=\(buttons: )[^)]*")
+"""What Pipecat writes of a key's frame: line by line, a number of any length."""
+
 _NAMES = {
     name: str(value)
     for value, name in enumerate("zero one two three four five six seven eight nine".split())
@@ -30,7 +33,8 @@ _CARD_DIGITS = range(13, 20)
 
 
 def masked(text: str) -> str:
-    """Replace each long number by how many digits it had."""
+    """Replace each long number by how many digits it had, and the keys of Pipecat's frames."""
+    text = _PRESSED.sub("[keys]", text)
     text = _NUMBER.sub(lambda found: f"[{sum(map(str.isdigit, found[0]))} digits]", text)
     return _SPOKEN.sub(_spoken_masked, text)
 

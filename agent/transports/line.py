@@ -259,8 +259,10 @@ class LineTransport(BaseTransport):
         return self._output
 
     def _on_key(self, key: str) -> None:
+        # Of a number that is asked for: nobody else along the pipeline may see it.
+        if not self.call.is_entering:
+            self._input.take(key)
         self.call.pressed(key)
-        self._input.take(key)
 
     def _on_over(self) -> None:
         self.call.ended()

@@ -62,6 +62,8 @@ def test_a_call_has_a_longest_length_whoever_talks():
         ("call +491701234567 or 030.123456", "call [12 digits] or [9 digits]"),
         ("room 42, 3.5 s, 12345", "room 42, 3.5 s, 12345"),
         ("session 45c902fe43af", "session 45c902fe43af"),
+        ("Pushing InputDTMFFrame#3(tone: 4) on", "Pushing InputDTMFFrame#3(tone: [keys]) on"),
+        ("OutputDTMFFrame#0(buttons: 12#)", "OutputDTMFFrame#0(buttons: [keys])"),
         ("", ""),
     ],
 )
