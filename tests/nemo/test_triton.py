@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,17 +19,12 @@ from agent.parakeet.triton import open_engine
 from agent.parakeet.triton.backend import passes, recognised
 from agent.parakeet.triton.words import words_from, words_to
 from tests.nemo import corpus
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SERVER = ROOT / "build" / "triton"
 """`make test-parakeet` puts NVIDIA's server here, and the NumPy 1 that its Python needs."""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

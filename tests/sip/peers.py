@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import queue
-import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import soundfile
 from agent.audio.resample import resample
 from agent.transports.sip import rtp
 from agent.transports.sip.g711 import PCMU
+from tests.ports import free_port
 
 RATE = 8_000
 _LIMIT_S = 12.0
@@ -35,20 +35,6 @@ def require(program: str) -> str:
     if not found:
         pytest.skip(f"{program} is missing: sh tools/system-packages.sh test")
     return found
-
-
-def free_port() -> int:
-    """A port that is free over UDP and TCP, and below those that the system gives to others."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connections,
-            contextlib.suppress(OSError),
-        ):
-            packets.bind(("127.0.0.1", port))
-            connections.bind(("127.0.0.1", port))
-            return port
 
 
 def telephone_wav(path: Path, pcm: np.ndarray, *, opus: bool = False) -> Path:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import yaml
 from agent.__main__ import _parser
 from agent.settings import load
 from tests.live import ROOT, LiveServer
+from tests.ports import free_port
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
@@ -141,12 +141,6 @@ def test_prometheus_scrapes_where_they_listen():
     assert targets["parakeet"] == [SERVICES["parakeet"]["ports"][0].rpartition(":")[0]]
     (secret,) = SERVICES["prometheus"]["secrets"]
     assert jobs["duplex"]["authorization"]["credentials_file"].endswith(secret)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
