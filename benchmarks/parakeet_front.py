@@ -7,8 +7,9 @@ the service's own. To be run quiet. Prints one JSON line:
 
 * ``lone``: one request at a time at an engine that costs nothing: inside the process (queue, pipe,
   worker and back), over HTTP, over HTTP with the speech guards, whose detector runs here, and over
-  the native WebSocket, from ``finalize`` to the final. ``cpu_ms`` is what front and worker computed
-  for each, which does not depend on what else the machine does.
+  the native WebSocket, from ``finalize`` to the final. The utterance is a sentence with half a
+  second behind it, in a quiet room and in a loud one (-55 dBFS). ``cpu_ms`` is what front and
+  worker computed for each, which depends less on what else the machine does.
 * ``batching``: 64 clients at once at an engine of 20 ms a batch, whatever is in it. They run in the
   front's process; ``front_cores`` is what both computed together, of one core each can have, so it
   tells whether they were the limit.
@@ -69,6 +70,9 @@ CLIENTS, MAX_BATCH = 64, 32
 
 OVERLOAD_BATCH = 8
 
+QUIET, LOUD = 4.0, 60.0
+"""Standard deviation of a room's noise, in int16 steps."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -87,8 +91,9 @@ async def measure(requests: int, seconds: float) -> dict[str, Any]:
         "live_s": max(live() for _ in range(3)),
         "lone": {
             "service": await lone_in_process(requests),
-            "http": lone_over_http(requests, "--no-guards"),
-            "http_with_guards": lone_over_http(requests),
+            "http": lone_over_http(requests, QUIET, "--no-guards"),
+            "http_with_guards": lone_over_http(requests, QUIET),
+            "http_with_guards_in_noise": lone_over_http(requests, LOUD),
             "websocket": await asyncio.to_thread(lone_over_websocket, requests, "--no-guards"),
         },
         "batching": await batching(seconds),
@@ -116,10 +121,10 @@ def live() -> float:
         return round(time.perf_counter() - started_s, 2)
 
 
-def lone_over_http(requests: int, *options: str) -> dict[str, float]:
+def lone_over_http(requests: int, room: float, *options: str) -> dict[str, float]:
     """The same through HTTP, as a client on this machine sees it."""
     data = io.BytesIO()
-    soundfile.write(data, speech(), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(data, speech(room), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     # Written once: what a client needs to write its form is not the server's.
     form = httpx.Request(
         "POST", "http://host", files={"file": ("a.wav", data.getvalue())}, data={"model": "fake"}
@@ -147,7 +152,7 @@ def lone_over_http(requests: int, *options: str) -> dict[str, float]:
 
 def lone_over_websocket(requests: int, *options: str) -> dict[str, float]:
     """A live utterance whose audio has arrived: from ``finalize`` to its final."""
-    pcm = speech()
+    pcm = speech(QUIET)
 
     async def work(host: str, processes: Callable[[], list[int]]) -> dict[str, float]:
         client = await NativeClient.open(f"ws://{host}", partials=False)
@@ -353,11 +358,12 @@ def noise(seed: int, seconds: float = CLIP_S) -> Int16Array:
     return np.clip(signal, -32768, 32767).astype(np.int16)
 
 
-def speech() -> Int16Array:
-    """A sentence, for the guards to look at."""
-    from tests.speech import spoken
+def speech(room: float) -> Int16Array:
+    """A sentence for the guards to look at, the half second behind it, and the noise of a room."""
+    from tests.speech import dialogue
 
-    return spoken(SENTENCES[0])
+    # The voice itself falls silent 0.4 s before its end.
+    return dialogue(SENTENCES[0], 0.1, noise=room)
 
 
 if __name__ == "__main__":

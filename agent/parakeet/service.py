@@ -213,7 +213,10 @@ class Service:
             return Transcript("")
         finder, end = self._finder, len(pcm)
         if finder is not None:
-            examined = await self._in_thread(lambda: finder.examine(pcm), deadline_s)
+            # Mostly it is plain at a glance, which costs hardly more than a thread's taking over.
+            examined = finder.glance(pcm)
+            if examined is None:
+                examined = await self._in_thread(lambda: finder.examine(pcm), deadline_s)
             if not examined.has_speech:
                 self.metrics.silent.inc()
                 return Transcript("")

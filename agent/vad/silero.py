@@ -21,6 +21,8 @@ _CONTEXT = 64
 _AT_ONCE = 64
 """Hops in one run of the network: more cost memory, and each as much."""
 
+_NONE: Float32Array = np.empty(0, np.float32)
+
 _REST_HOPS = 8
 """Silence before a stream, a quarter of a second."""
 
@@ -111,7 +113,8 @@ class SileroPosterior:
             raise AudioFormatError(f"a hop is {HOP} samples, got {len(hops)} for several")
         step = _AT_ONCE * HOP
         parts = [self._run(hops[at : at + step]) for at in range(0, len(hops), step)]
-        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+        # Most have one part.
+        return parts[0] if len(parts) == 1 else np.concatenate([_NONE, *parts])
 
     def _run(self, hops: Int16Array) -> Float32Array:
         signal = to_float(hops).reshape(-1, HOP)
