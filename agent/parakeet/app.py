@@ -2,10 +2,12 @@
 
 import hmac
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -14,8 +16,9 @@ from starlette.websockets import WebSocket
 from agent.parakeet import kserve
 from agent.parakeet.native.sessions import UNAUTHORISED, Sessions
 from agent.parakeet.realtime.socket import realtime
+from agent.parakeet.refusals import astray, broken, refusal, socket_only
 from agent.parakeet.service import Service
-from agent.parakeet.transcriptions import refusal, transcriptions, unready
+from agent.parakeet.transcriptions import transcriptions, unready
 
 
 def build_app(service: Service, keys: Sequence[str] = (), max_sessions: int = 512) -> Starlette:
@@ -50,11 +53,15 @@ def build_app(service: Service, keys: Sequence[str] = (), max_sessions: int = 51
         return JSONResponse(kserve.model_metadata(request.path_params["name"]))
 
     async def models(_request: Request) -> Response:
-        names = dict.fromkeys(facts.model for facts in service.facts)
-        data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "duplex"} for name in names
-        ]
+        data = [_listed(name) for name in _names(service)]
         return JSONResponse({"object": "list", "data": data})
+
+    async def listed(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _names(service):
+            there = ", ".join(_names(service)) or "none, for it is still loading"
+            raise HTTPException(404, f"there is no model {name!r}; there is {there}")
+        return JSONResponse(_listed(name))
 
     async def transcribe(request: Request) -> Response:
         return doors.refuse(request) or await transcriptions(service, request)
@@ -90,11 +97,23 @@ def build_app(service: Service, keys: Sequence[str] = (), max_sessions: int = 51
             Route("/v2/models/{name}/ready", ready),
             Route("/v2/models/{name}/infer", infer, methods=["POST"]),
             Route("/v1/models", models),
+            Route("/v1/models/{name:path}", listed),
             Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
             WebSocketRoute("/v1/stream", stream),
             WebSocketRoute("/v1/realtime", speak),
-        ]
+            Route("/v1/stream", socket_only),
+            Route("/v1/realtime", socket_only),
+        ],
+        exception_handlers={HTTPException: astray, Exception: broken},
     )
+
+
+def _names(service: Service) -> list[str]:
+    return list(dict.fromkeys(facts.model for facts in service.facts))
+
+
+def _listed(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "duplex"}
 
 
 class Doors:

@@ -20,14 +20,23 @@ from agent.audio.chunk import Int16Array, seconds
 from agent.parakeet.engine import Options, Transcript
 from agent.parakeet.errors import BadInputError, RequestError
 from agent.parakeet.native.messages import words_to
+from agent.parakeet.refusals import bounded, kserve_refusal
 from agent.parakeet.service import Service
-from agent.parakeet.transcriptions import refusal, unready
+from agent.parakeet.transcriptions import unready
 
 ROUTE = "infer"
+
+MOST_BYTES = 256 << 20
+"""Of one request, which is read into memory: two hours of INT16 in binary."""
 
 _HEADER_LENGTH = "inference-header-content-length"
 
 _OUTPUTS = ("TRANSCRIPT", "CONFIDENCE", "WORDS")
+
+_NO_REQUEST = (
+    *(ValueError, TypeError, KeyError, AttributeError, StopIteration),
+    *(OverflowError, RecursionError),
+)
 
 _TYPES: dict[str, np.dtype[Any]] = {"INT16": np.dtype("<i2"), "FP32": np.dtype("<f4")}
 
@@ -66,17 +75,13 @@ async def infer(service: Service, request: Request) -> Response:
             if not service.accepts:
                 raise unready(service)
             header_length = request.headers.get(_HEADER_LENGTH)
-            asked, pcm = read(await request.body(), header_length)
+            asked, pcm = read(await bounded(request, MOST_BYTES).body(), header_length)
             options, deadline_s = _parameters(asked, service.settings.file_deadline_s)
             heard = await service.recording(pcm, options, started_s + deadline_s)
             service.metrics.audio_s.labels(ROUTE).inc(seconds(len(pcm)))
             response = write(asked, heard, name)
         except RequestError as error:
-            response = refusal(error)
-            # KServe's error is a text.
-            body = json.dumps({"error": str(error)}).encode()
-            headers = {key: value for key, value in response.headers.items() if "length" not in key}
-            response = Response(body, error.status, headers)
+            response = kserve_refusal(error)
     service.metrics.requests.labels(ROUTE, str(response.status_code)).inc()
     service.metrics.request_s.labels(ROUTE).observe(loop.time() - started_s)
     return response
@@ -94,7 +99,7 @@ def read(body: bytes, header_length: str | None) -> tuple[dict[str, Any], Int16A
             raise BadInputError(f"{_HEADER_LENGTH} is {header_length!r} of {len(body)} bytes")
         size = int(header_length)
     try:
-        asked = json.loads(body[:size])
+        asked: dict[str, Any] = json.loads(body[:size])
         tensor = next(one for one in asked["inputs"] if one["name"] == "AUDIO")
         kind = _TYPES[tensor["datatype"]]
         count = math.prod(operator.index(size) for size in tensor["shape"])
@@ -105,7 +110,7 @@ def read(body: bytes, header_length: str | None) -> tuple[dict[str, Any], Int16A
             if binary is None
             else np.frombuffer(body[size : size + int(binary)], kind)
         )
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, OverflowError):
+    except _NO_REQUEST:
         raise BadInputError("send one input AUDIO, INT16 or FP32, shape [n], 16 kHz mono") from None
     if signal.shape != (count,):
         raise BadInputError(f"AUDIO has {signal.size} samples, its shape says {count}")
@@ -116,10 +121,12 @@ def read(body: bytes, header_length: str | None) -> tuple[dict[str, Any], Int16A
 
 def write(asked: dict[str, Any], heard: Transcript, name: str) -> Response:
     """Write an answer, in the form the client wants."""
-    wanted = [one for one in asked.get("outputs") or [] if isinstance(one, dict)]
+    wanted = asked.get("outputs") or []
+    if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
+        raise BadInputError("outputs is a list of objects")
     names = [one.get("name") for one in wanted] or list(_OUTPUTS)
-    is_binary = bool((asked.get("parameters") or {}).get("binary_data_output")) or any(
-        (one.get("parameters") or {}).get("binary_data") for one in wanted
+    is_binary = bool(_given(asked).get("binary_data_output")) or any(
+        _given(one).get("binary_data") for one in wanted
     )
     outputs, tail = [], b""
     for output in names:
@@ -155,15 +162,22 @@ def write(asked: dict[str, Any], heard: Transcript, name: str) -> Response:
 
 
 def _parameters(asked: dict[str, Any], deadline_s: float) -> tuple[Options, float]:
-    given = asked.get("parameters") or {}
-    language = given.get("language")
-    hints = str(given.get("hints") or "")
-    timeout = given.get("timeout")
-    # Triton counts microseconds.
-    if isinstance(timeout, int | float) and timeout > 0:
-        deadline_s = timeout / 1e6
-    options = Options(
-        language if isinstance(language, str) else None,
-        tuple(hint.strip() for hint in hints.split(",") if hint.strip()),
-    )
-    return options, deadline_s
+    given = _given(asked)
+    language, hints = (given.get(name) for name in ("language", "hints"))
+    for name, value in (("language", language), ("hints", hints)):
+        if value is not None and not isinstance(value, str):
+            raise BadInputError(f"{name} is a text")
+    timeout = given.get("timeout") or 0
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise BadInputError("timeout is a number of microseconds")
+    # Triton counts microseconds; none, or 0, leaves it to the server.
+    deadline_s = min(timeout / 1e6, deadline_s) if timeout else deadline_s
+    names = tuple(hint.strip() for hint in (hints or "").split(",") if hint.strip())
+    return Options(language, names), deadline_s
+
+
+def _given(holder: dict[str, Any]) -> dict[str, Any]:
+    parameters = holder.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise BadInputError("parameters is an object")
+    return parameters

@@ -25,6 +25,8 @@ def decode(data: bytes, longest_s: float) -> Int16Array:
         BadInputError: Not a sound file of these kinds.
         TooLongError: Too long.
     """
+    if not data:
+        raise BadInputError("the file is empty")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.frames / file.samplerate > longest_s:
@@ -35,8 +37,10 @@ def decode(data: bytes, longest_s: float) -> Int16Array:
             signal: Float32Array = file.read(dtype="float32", always_2d=True)
             return at_16k(to_int16(signal.mean(axis=1, dtype=np.float32)), file.samplerate)
     except (soundfile.LibsndfileError, AudioFormatError) as error:
+        # Not the error as a whole, which names an object in memory.
+        why = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
         raise BadInputError(
-            f"not a sound file this server reads ({error}); send wav, flac, ogg, opus or mp3"
+            f"not a sound file this server reads ({why}); send wav, flac, ogg, opus or mp3"
         ) from None
 
 

@@ -20,8 +20,8 @@ from agent.parakeet.errors import (
     DrainingError,
     OverloadedError,
     RequestError,
-    TooLongError,
 )
+from agent.parakeet.refusals import bounded, refusal
 from agent.parakeet.segments import Segment
 from agent.parakeet.service import Service
 from agent.parakeet.sound import decode
@@ -75,7 +75,7 @@ def wanted(form: FormData, headers: Mapping[str, str]) -> Wanted:
         format=kind,
         granularities=granularities or ("segment",),
         logprobs="logprobs" in map(str, form.getlist("include[]")),
-        is_streamed=_text(form, "stream").lower() == "true",
+        is_streamed=_flag(form, "stream"),
         deadline_s=_deadline(headers.get("x-deadline-s")),
     )
 
@@ -118,29 +118,16 @@ def unready(service: Service) -> RequestError:
     return OverloadedError("the model is loading", 2.0)
 
 
-def refusal(error: RequestError) -> JSONResponse:
-    """A failure as OpenAI's clients read it."""
-    headers = {}
-    if error.retry_after_s is not None:
-        # HTTP counts whole seconds; the SDKs read the second one first.
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-        headers["Retry-After-Ms"] = str(max(1, math.ceil(error.retry_after_s * 1000)))
-    if not error.retryable:
-        headers["X-Should-Retry"] = "false"
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    body = {"error": {"message": str(error), "type": kind, "param": None, "code": error.code}}
-    return JSONResponse(body, error.status, headers)
-
-
 async def _read(service: Service, request: Request) -> tuple[Int16Array, Wanted]:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MOST_BYTES:
-        raise TooLongError(f"an upload has at most {MOST_BYTES >> 20} MiB")
-    async with request.form(max_part_size=1 << 20) as form:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise BadInputError(f"send multipart/form-data with a part 'file', not {kind or 'nothing'}")
+    async with bounded(request, MOST_BYTES).form(max_part_size=1 << 20) as form:
         asked = wanted(form, request.headers)
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise BadInputError("the form has no 'file'")
+            what = "is no upload; it needs a file name" if "file" in form else "is missing"
+            raise BadInputError(f"the form's part 'file' {what}")
         data = await file.read()
     longest_s = service.settings.longest_file_s
     # A short file is decoded sooner than a thread takes over.
@@ -244,6 +231,13 @@ def _event(content: Mapping[str, Any]) -> str:
 def _text(form: FormData, name: str) -> str:
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _flag(form: FormData, name: str) -> bool:
+    value = _text(form, name).lower()
+    if value not in ("", "true", "false", "1", "0"):
+        raise BadInputError(f"{name} is true or false, not {value!r}")
+    return value in ("true", "1")
 
 
 def _deadline(header: str | None) -> float | None:

@@ -58,16 +58,17 @@ class Connection:
         """Wait for a valid ``hello``; None if the connection ended instead."""
         try:
             async with asyncio.timeout(10):
-                message = read_text(await self._websocket.receive_text())
+                event = await self._websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                return None
+            message = read_text(event.get("text") or "")
             if message["type"] != "hello" or message.get("protocol") != PROTOCOL:
                 raise BadMessageError(f'say {{"type": "hello", "protocol": {PROTOCOL}}} first')
             return message, read_wishes(message, Wishes())
         except TimeoutError:
             await self.close(NO_HELLO, "no hello in time")
-        except (BadMessageError, KeyError) as error:
+        except BadMessageError as error:
             await self.close(POLICY, str(error)[:120])
-        except WebSocketDisconnect:
-            pass
         return None
 
     async def run(self, session: Session) -> None:

@@ -85,6 +85,8 @@ class RealtimeSession:
             case "input_audio_buffer.clear":
                 self._clear()
                 self._send({"type": "input_audio_buffer.cleared"})
+            case None:
+                raise EventError("an event has a type", "invalid_value", "type")
             case kind:
                 raise EventError(f"this server does not know {kind!r}", "unknown_event", "type")
 

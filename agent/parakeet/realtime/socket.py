@@ -57,14 +57,12 @@ async def realtime(service: Service, websocket: WebSocket) -> None:
 async def _read(
     service: Service, websocket: WebSocket, session: RealtimeSession, send: Send
 ) -> None:
-    with contextlib.suppress(WebSocketDisconnect, KeyError):
-        while True:
-            text = await websocket.receive_text()
-            try:
-                session.read(_parsed(text))
-            except (EventError, AudioFormatError) as error:
-                service.metrics.bad_messages.labels(ROUTE).inc()
-                send(_told(error))
+    while (event := await websocket.receive())["type"] != "websocket.disconnect":
+        try:
+            session.read(_parsed(event.get("text") or ""))
+        except (EventError, AudioFormatError) as error:
+            service.metrics.bad_messages.labels(ROUTE).inc()
+            send(_told(error))
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
