@@ -5,6 +5,7 @@ A key in the file has an environment name made of its path: ``server.port`` is
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -364,11 +366,18 @@ class SipSettings(_Section):
     """0 takes a free one and prints it."""
     authority: Path | None = None
     """PEM file of whom we trust when we call over TLS. Unset: whom this machine trusts."""
-    registrar: str | None = Field(None, pattern=r"^sips?:[^\s@]+$")
+    registrar: str | None = None
     """Exchange that gives us a number, such as sip:192.168.1.1 or sip:pbx.example;transport=tls.
     Unset: calls come directly."""
     expires_s: int = Field(600, ge=60, le=86_400)
     """How long a registration holds; it is renewed at half of that."""
+
+    @field_validator("registrar")
+    @classmethod
+    def _is_uri(cls, given: str | None) -> str | None:
+        if given is not None and not re.fullmatch(r"sips?:[^\s@]+", given):
+            raise ValueError("give a URI without a user, such as sip:192.168.1.1")
+        return given
 
 
 class RecordSettings(_Section):

@@ -8,9 +8,13 @@ from loguru import logger
 if TYPE_CHECKING:
     from loguru import Record
 
-_NUMBER = re.compile(r"(?<![0-9a-fA-F])\+?\d(?:[ .\-]?\d){5,}(?![0-9a-fA-F])")
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = rf"(?<![\d.])(?:{_BYTE}\.){{3}}{_BYTE}(?![\d.])"
+"""Of a machine (IPv4): whoever reads a log must see who was refused."""
+
+_NUMBER = re.compile(rf"{_ADDRESS}|(?<![0-9a-fA-F])\+?\d(?:[ .\-]?\d){{5,}}(?![0-9a-fA-F])")
 """Six digits or more, with a space, a dot or a dash between any two; not inside an identifier in
-hexadecimal."""
+hexadecimal. Addresses are found as well, or their ends would be taken for numbers."""
 
 _PRESSED = re.compile(r"(?<=\(tone: )[^)]*|(?<=\(buttons: )[^)]*")
 """What Pipecat writes of a key's frame: line by line, a number of any length."""
@@ -35,7 +39,7 @@ _CARD_DIGITS = range(13, 20)
 def masked(text: str) -> str:
     """Replace each long number by how many digits it had, and the keys of Pipecat's frames."""
     text = _PRESSED.sub("[keys]", text)
-    text = _NUMBER.sub(lambda found: f"[{sum(map(str.isdigit, found[0]))} digits]", text)
+    text = _NUMBER.sub(_number_masked, text)
     return _SPOKEN.sub(_spoken_masked, text)
 
 
@@ -53,6 +57,11 @@ def mask_logs() -> None:
 
 def _mask_record(record: "Record") -> None:
     record["message"] = masked(record["message"])
+
+
+def _number_masked(found: re.Match[str]) -> str:
+    is_address = found[0].count(".") == 3 and re.fullmatch(_ADDRESS, found[0])
+    return found[0] if is_address else f"[{sum(map(str.isdigit, found[0]))} digits]"
 
 
 def _spoken_masked(found: re.Match[str]) -> str:

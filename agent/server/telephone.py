@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -53,9 +54,13 @@ async def telephone(sessions: Sessions) -> AsyncIterator[UserAgent | None]:
             presented(settings, sessions.settings.phone),
         )
     except OSError as error:
+        remedy = (
+            "set DUPLEX_SIP__PORT to a free UDP port, or to 0 for any"
+            if error.errno == errno.EADDRINUSE
+            else "set DUPLEX_SIP__HOST to an address of this machine, or to 0.0.0.0 for all"
+        )
         raise SettingsError(
-            f"cannot take calls on {settings.host}:{settings.port}: {error.strerror}; set "
-            "DUPLEX_SIP__PORT to a free UDP port, or to 0 for any"
+            f"cannot take calls on {settings.host}:{settings.port}: {error.strerror}; {remedy}"
         ) from error
     print(f"Calls are answered on sip:{settings.user}@{host_port(agent.address)}", flush=True)
     if agent.tls_port:
@@ -81,7 +86,8 @@ async def _converse(sessions: Sessions, agent: UserAgent, call: SipCall) -> None
             await call.call.record(consented=True)
         consult = Consultation(sessions, SipSwitchboard(agent, call), call.call)
         await sessions.run_call(LineTransport(call), call.call, consult=consult)
-    except AtCapacityError:
+    except AtCapacityError as error:
+        logger.warning("refused a call from {}: {}", call.peer.host, error)
         call.reject(486, "Busy Here", _BUSY_S)
     finally:
         await call.leave()

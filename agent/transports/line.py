@@ -241,7 +241,8 @@ class LineTransport(BaseTransport):
         self._input = LineInput(line, params)
         self._output = LineOutput(line, params)
         self._tasks: set[asyncio.Task[Any]] = set()
-        for event in ("on_client_connected", "on_client_disconnected"):
+        # Who hangs up does not come back, so nobody is ever told of one who is away.
+        for event in ("on_client_connected", "on_client_away", "on_client_disconnected"):
             self._register_event_handler(event)
         line.connect(
             on_audio=self._input.take,

@@ -95,8 +95,9 @@ class PhoneTransport(BaseTransport):
             self._on_open,
             self._on_gone,
         )
-        self._register_event_handler("on_client_connected")
-        self._register_event_handler("on_client_disconnected")
+        # Who hangs up does not come back, so nobody is ever told of one who is away.
+        for event in ("on_client_connected", "on_client_away", "on_client_disconnected"):
+            self._register_event_handler(event)
 
     def input(self) -> PhoneInput:
         """The caller's end."""

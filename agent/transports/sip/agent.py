@@ -323,6 +323,7 @@ class UserAgent:
         try:
             call.ring(asked)
         except sdp.UnusableError as error:
+            logger.warning("refused a call from {}: {}", asked.source.host, error)
             response = response_to(request, 488, "Not Acceptable Here", tag=dialog.local_tag)
             response.headers.add("Warning", f'304 duplex "{error}"')
             self.respond(asked.key, response)

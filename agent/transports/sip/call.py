@@ -235,6 +235,9 @@ class SipCall(Told):
         match request.method:
             case "BYE":
                 self._respond(asked, 200, "OK")
+                if self._invite:
+                    # Who hangs up before our 200 has come will never acknowledge it.
+                    self._agent.settle(self._invite.key)
                 await self._close()
             case "INVITE" | "UPDATE":
                 await self._renegotiate(asked)

@@ -25,6 +25,9 @@ _HOLE_S = 0.06
 DEAD_AFTER_S = 60.0
 """Without a packet for so long, on a line that is not on hold, the peer is gone."""
 
+_UNHEARD_S = 2.0
+"""A call this long of which nothing was heard has lost its audio on the way."""
+
 _PORT_TRIES = 50
 
 
@@ -58,6 +61,7 @@ class RtpSession(asyncio.DatagramProtocol):
         self._pacer: asyncio.Task[None] | None = None
         self.foreign = 0
         """Packets from elsewhere, or that were no RTP."""
+        self._stranger = ""
         self.on_audio: Callable[[Int16Array], None] = lambda pcm: None
         self.on_key: Callable[[str], None] = lambda key: None
         self.on_sent: Callable[[bytes], None] = lambda pcm: None
@@ -172,6 +176,14 @@ class RtpSession(asyncio.DatagramProtocol):
                 self._out.lateness.packets,
                 self._out.lateness.percentile_s(0.99) * 1000,
             )
+            if not stats.received and self._out.lateness.packets * PACKET_S >= _UNHEARD_S:
+                elsewhere = f"; {self.foreign} packets from {self._stranger} were not taken"
+                logger.warning(
+                    "a caller was never heard: no audio came from {}{}; check the firewall "
+                    "(sip.rtp_ports) and sip.advertised_host",
+                    self._remote[0] if self._remote else "anywhere",
+                    elsewhere if self.foreign else "",
+                )
         self._digits_sent.set()
         pacer, self._pacer = self._pacer, None
         if pacer and pacer is not asyncio.current_task():
@@ -189,6 +201,7 @@ class RtpSession(asyncio.DatagramProtocol):
         packet = self._parsed(data) if addr[0] in self._hosts else None
         if packet is None or self._agreement is None:
             self.foreign += 1
+            self._stranger = addr[0]
             return
         if self._remote is None or addr[0] != self._remote[0]:
             # The peer does not know its own address: there is a translator in between.
