@@ -157,7 +157,8 @@ def test_speaking_over_the_agent_stops_it(
     converse: Converse, talkative_server: LiveServer, transport: str
 ) -> None:
     page = converse(talkative_server, transport)
-    wait_for_voice(page)
+    # Enough to tell what was understood from what was not: two sentences.
+    wait_until(lambda: len(words(shown_by_agent(page))) >= 15, "two sentences", limit_s=60)
 
     began = recorded(page)
     speak(page, INTERRUPTION)
