@@ -187,7 +187,8 @@ class GapFiller:
         self._next = position + len(pcm)
         self._waited = 0
         missing = self._conceal(gap)
-        return np.concatenate([missing, self._concealer.push(self._win_back(pcm))])
+        given = self._concealer.push(self._win_back(pcm))
+        return np.concatenate([missing, given]) if len(missing) else given
 
     def wait(self, count: int) -> Int16Array:
         """Fill in while nothing arrives, so that those who wait for silence get it.

@@ -19,10 +19,14 @@ SILENT_DBFS = -96.0
 _FLOOR = 10 ** (SILENT_DBFS / 10)
 
 _FRAME = samples(0.008)
-"""Levels are followed in frames of 8 ms, a quarter of a hop: the delay's resolution."""
+"""Levels are followed in frames of 8 ms: the delay's resolution."""
 
-_LONGEST_DELAY_S = 0.6
-"""Loudspeaker to microphone by way of the slowest usual path: two jitter buffers and a room."""
+_HOP_FRAMES = 4
+"""Frames of a hop."""
+
+_LAGS = samples(0.6) // _FRAME + 1
+"""Delays looked at, in frames from 0 on. The longest is that from loudspeaker to microphone by way
+of the slowest usual path: two jitter buffers and a room."""
 
 _CORRELATION_S = 2.0
 """Time over which near and far levels are compared to find the delay."""
@@ -73,8 +77,11 @@ level of steady noise spreads by less from frame to frame, past its own ninth de
 def level_dbfs(pcm: Int16Array) -> float:
     """Root mean square of `pcm` (shape (n,), int16) in dB below a full-scale square wave."""
     signal = pcm.astype(np.float64)
-    power = float(signal @ signal) / max(len(pcm), 1)
-    return 10 * math.log10(max(power / 32768.0**2, _FLOOR))
+    return _dbfs(float(signal @ signal), len(pcm))
+
+
+def _dbfs(energy: float, count: int) -> float:
+    return 10 * math.log10(max(energy / (max(count, 1) * 32768.0**2), _FLOOR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +117,24 @@ class EchoLevel:
             unknown_return_db: Return assumed until the agent has spoken for 2 s.
         """
         self._unknown = unknown_return_db
-        lags = samples(_LONGEST_DELAY_S) // _FRAME
-        self._far = np.full(lags + 1, SILENT_DBFS)
+        self._far = np.full(_LAGS + _HOP_FRAMES - 1, SILENT_DBFS)
         """Newest last: the far end's level by frame, held up by the room's decay."""
-        self._weight = 0.0
-        self._near_sum = self._near_squares = 0.0
-        self._far_sum, self._far_squares, self._cross = np.zeros((3, lags + 1))
+        self._delayed = np.lib.stride_tricks.sliding_window_view(self._far, _LAGS)
+        """A row for each frame of the hop: the levels it may be an echo of, the longest delay
+        first."""
+        self._silent_frames = _LAGS
+        """Since the far end was loud enough for an echo."""
+        self._weight = self._near_sum = 0.0
+        self._sums: Float64Array = np.zeros((3, _LAGS))
+        """Of far levels, of their products with near ones, and of their squares, by delay as
+        above."""
         self._lag: int | None = 0
         """At which both go together best; None where it must be looked for again."""
         self._room: deque[float] = deque(maxlen=_ROOM_FRAMES)
         """Levels of the near end while neither end speaks."""
-        self._room_level: float | None = None
-        """What nearly all of them stay below; None where it must be looked for again."""
+        self._room_range: tuple[float, float] | None = None
+        """What few and what nearly all of them stay below; None where it must be looked for again.
+        """
         self._lately: deque[float] = deque(maxlen=_JUDGED_FRAMES)
         """Levels of the near end in the latest second, whoever speaks."""
         self._latest: deque[float] = deque()
@@ -161,28 +174,27 @@ class EchoLevel:
         expected = SILENT_DBFS
         if self._room_is_quieter:
             self._room.clear()
-            self._room_level = None
-        levels = zip(_frame_levels(near).tolist(), _frame_levels(far).tolist(), strict=True)
-        for near_db, far_db in levels:
-            held = max(far_db, self._far[-1] - _DECAY_DB)
-            self._far[:-1] = self._far[1:]
-            self._far[-1] = held
-            self._correlate(near_db)
+            self._room_range = None
+        near_energies, far_energies = _energies(near, far)
+        near_levels = [_dbfs(energy, _FRAME) for energy in near_energies]
+        can_echo = self._play([_dbfs(energy, _FRAME) for energy in far_energies])
+        self._correlate(near_levels, can_echo)
+        for nth, near_db in enumerate(near_levels):
             self._lately.append(near_db)
-            if probability < _SPEECHLESS and self._far.max() <= _ACTIVE_DBFS:
+            if probability < _SPEECHLESS and not can_echo[nth]:
                 self._room.append(near_db)
-                self._room_level = None
-            delayed = float(self._far[-1 - lag])
+                self._room_range = None
+            delayed = self._far.item(nth - _HOP_FRAMES - lag)
             expected = max(expected, delayed)
             if delayed > _ACTIVE_DBFS:
-                is_room = near_db <= self._room_dbfs + _ABOVE_ROOM_DB
+                is_room = near_db <= self._room_dbfs[1] + _ABOVE_ROOM_DB
                 self._latest.append(SILENT_DBFS if is_room else near_db - delayed)
                 if len(self._latest) > _JUDGED_FRAMES:
                     self._remember(self._latest.popleft())
         return_db = self.return_db
         return EchoHop(
             at_sample=at_sample,
-            near_dbfs=level_dbfs(near),
+            near_dbfs=_dbfs(sum(near_energies), len(near)),
             echo_dbfs=max(SILENT_DBFS, expected + return_db)
             if expected > _ACTIVE_DBFS
             else SILENT_DBFS,
@@ -191,44 +203,58 @@ class EchoLevel:
         )
 
     @property
-    def _room_dbfs(self) -> float:
+    def _room_dbfs(self) -> tuple[float, float]:
+        """What few and what nearly all frames of the room's stay below."""
         if len(self._room) < _LEAST_ROOM_FRAMES:
-            return SILENT_DBFS
-        if self._room_level is None:
-            self._room_level = _quantile(np.array(self._room), _LOUD_RETURNS)
-        return self._room_level
+            return SILENT_DBFS, SILENT_DBFS
+        if self._room_range is None:
+            room = np.array(self._room)
+            self._room_range = _quantile(room, 1 - _LOUD_RETURNS), _quantile(room, _LOUD_RETURNS)
+        return self._room_range
 
     @property
     def _room_is_quieter(self) -> bool:
         """Whether a noise has stopped, below which echoes would still be overlooked."""
-        if len(self._room) < _LEAST_ROOM_FRAMES or self._far.max() <= _ACTIVE_DBFS:
+        if len(self._room) < _LEAST_ROOM_FRAMES or self._silent_frames >= _LAGS:
             return False
-        lately, room = np.array(self._lately), np.array(self._room)
-        return _quantile(lately, 1 - _LOUD_RETURNS) < (
-            _quantile(room, 1 - _LOUD_RETURNS) - _QUIETER_DB
-        )
+        quieter = self._room_dbfs[0] - _QUIETER_DB
+        # A decile is no less than the least, which is found in a tenth of the time.
+        if min(self._lately) >= quieter:
+            return False
+        return _quantile(np.array(self._lately), 1 - _LOUD_RETURNS) < quieter
 
     def _remember(self, return_db: float) -> None:
         self._returns[self._returned % _MEMORY_FRAMES] = return_db
         self._returned += 1
         self._loud = None
 
-    def _correlate(self, near_db: float) -> None:
-        if self._far.max() <= _ACTIVE_DBFS:
+    def _play(self, levels: list[float]) -> list[bool]:
+        """Take a hop of the far end; whether an echo of anything may be in each of its frames."""
+        held, can_echo = self._far.item(-1), []
+        self._far[:-_HOP_FRAMES] = self._far[_HOP_FRAMES:]
+        for nth, level in enumerate(levels):
+            held = max(level, held - _DECAY_DB)
+            self._far[nth - _HOP_FRAMES] = held
+            self._silent_frames = 0 if held > _ACTIVE_DBFS else self._silent_frames + 1
+            can_echo.append(self._silent_frames < _LAGS)
+        return can_echo
+
+    def _correlate(self, near: list[float], can_echo: list[bool]) -> None:
+        if not any(can_echo):
             return
-        # In place, and the near end as the one number it is at every lag: this runs 125 times a
-        # second for each caller, on the loop from which all speech leaves.
-        far, keep = self._far[::-1], self._keep
-        self._weight = keep * self._weight + 1.0
-        self._near_sum = keep * self._near_sum + near_db
-        self._near_squares = keep * self._near_squares + near_db * near_db
-        for kept, new in (
-            (self._far_sum, far),
-            (self._far_squares, far * far),
-            (self._cross, far * near_db),
-        ):
-            kept *= keep
-            kept += new
+        # A hop at once: this runs for each caller on the loop from which all speech leaves, and
+        # four frames one by one cost three times as much.
+        kept, weights = 1.0, [0.0] * _HOP_FRAMES
+        for nth in reversed(range(_HOP_FRAMES)):
+            if can_echo[nth]:
+                weights[nth] = kept
+                kept *= self._keep
+        weighted = [weight * level for weight, level in zip(weights, near, strict=True)]
+        self._weight = kept * self._weight + sum(weights)
+        self._near_sum = kept * self._near_sum + sum(weighted)
+        self._sums *= kept
+        self._sums[:2] += np.array((weights, weighted)) @ self._delayed
+        self._sums[2] += np.array(weights) @ (self._delayed * self._delayed)
         self._lag = None
 
     def _best_lag(self) -> int:
@@ -236,11 +262,11 @@ class EchoLevel:
             return self._lag
         self._lag = 0
         if self._weight >= _CORRELATED_FRAMES:
-            far, near = self._far_sum / self._weight, self._near_sum / self._weight
-            far_spread = np.maximum(self._far_squares / self._weight - far * far, 1e-3)
-            near_spread = max(self._near_squares / self._weight - near * near, 1e-3)
-            together = self._cross / self._weight - far * near
-            self._lag = int(np.argmax(together / np.sqrt(far_spread * near_spread)))
+            far, cross, squares = self._sums / self._weight
+            # The near end's spread is the same for all delays.
+            spread = np.maximum(squares - far * far, 1e-3)
+            together = (cross - far * (self._near_sum / self._weight)) / np.sqrt(spread)
+            self._lag = int(together[::-1].argmax())
         return self._lag
 
 
@@ -336,12 +362,14 @@ def _aligned(said: Sequence[str], own: Sequence[str]) -> list[float]:
 def _quantile(values: Float64Array, share: float) -> float:
     """As numpy's, at an eighth of its price."""
     place, part = divmod(share * (len(values) - 1), 1.0)
-    low, high = np.partition(values, (int(place), int(place) + 1))[int(place) : int(place) + 2]
+    ordered = values.copy()
+    ordered.partition((int(place), int(place) + 1))
+    low, high = ordered[int(place) : int(place) + 2].tolist()
     return float(low + part * (high - low))
 
 
-def _frame_levels(pcm: Int16Array) -> Float64Array:
-    frames = pcm[: len(pcm) // _FRAME * _FRAME].astype(np.float64).reshape(-1, _FRAME)
-    power = np.einsum("ij,ij->i", frames, frames) / _FRAME
-    levels: Float64Array = 10 * np.log10(np.maximum(power / 32768.0**2, _FLOOR))
-    return levels
+def _energies(near: Int16Array, far: Int16Array) -> tuple[list[float], list[float]]:
+    """Sums of squares by frame, of one hop of both ends."""
+    frames = np.concatenate((near, far)).astype(np.float64).reshape(-1, _FRAME)
+    energies: list[float] = np.einsum("ij,ij->i", frames, frames).tolist()
+    return energies[:_HOP_FRAMES], energies[_HOP_FRAMES:]

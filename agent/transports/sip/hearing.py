@@ -102,7 +102,7 @@ class Hearing:
         placed = self._with_noise(placed, max(0, len(placed) - len(pcm)))
         self._comfort.heard()
         self._expected = position + len(pcm)
-        return np.concatenate([recovered, placed])
+        return np.concatenate([recovered, placed]) if len(recovered) else placed
 
     def _recovered(self, item: OrderedPacket, position: int) -> Int16Array:
         coder = self._coder
