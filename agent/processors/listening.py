@@ -44,7 +44,7 @@ class Listening(FrameProcessor):
             canceller: Removes it; None where the client does.
             reports: Whether the client is shown the posterior.
         """
-        super().__init__()
+        super().__init__(enable_direct_mode=True)  # Waits for nothing: see `processors`.
         self._far_end = far_end or FarEnd(SAMPLE_RATE)
         self._far_end.clock = lambda: self._clock + len(self._remainder)
         self._canceller = canceller

@@ -52,7 +52,7 @@ class Recognition(FrameProcessor):
         *,
         is_private: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(enable_direct_mode=True)  # Waits for nothing: see `processors`.
         sides = recogniser if isinstance(recogniser, Sides) else Sides(recogniser)
         self._recogniser = HybridRecogniser(
             sides, executor, self._on_outcome, self._on_trouble, is_private=is_private

@@ -17,13 +17,12 @@ from pipecat.frames.frames import (
     OutputDTMFUrgentFrame,
     StartFrame,
 )
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.audio.chunk import Int16Array, samples
 from agent.transports.phone.call import Call
 from agent.transports.phone.recording import Recording
-from agent.transports.straight import StraightInput
+from agent.transports.straight import StraightInput, StraightOutput
 
 _MOST_WAITING = 250
 """Chunks of the caller's audio that may wait for the pipeline, 5 s. Full, the oldest is dropped."""
@@ -173,21 +172,31 @@ class LineInput(StraightInput):
 
     async def _read(self) -> None:
         while True:
+            audio = bytearray()
             item = await self._waiting.get()
-            if not isinstance(item, str):
-                frame = InputAudioRawFrame(
-                    audio=item.tobytes(), sample_rate=self._line.sample_rate, num_channels=1
+            # Who is behind catches up with what has come meanwhile at once, which costs little
+            # more than one packet of it.
+            while not isinstance(item, str):
+                audio += item.tobytes()
+                if self._waiting.empty():
+                    break
+                item = self._waiting.get_nowait()
+            if audio:
+                await self.push_audio_frame(
+                    InputAudioRawFrame(
+                        audio=bytes(audio), sample_rate=self._line.sample_rate, num_channels=1
+                    )
                 )
-                await self.push_audio_frame(frame)
-            elif item in _KEYS:
+            if isinstance(item, str) and item in _KEYS:
                 await self.push_frame(InputDTMFFrame(button=KeypadEntry(item)))
 
 
-class LineOutput(BaseOutputTransport):
+class LineOutput(StraightOutput):
     """The agent's voice and keys."""
 
     def __init__(self, line: CallLine, params: TransportParams) -> None:
-        super().__init__(params)
+        # Waits for nothing but the end: see `processors`.
+        super().__init__(params, enable_direct_mode=True)
         self._line = line
 
     async def start(self, frame: StartFrame) -> None:
@@ -198,8 +207,6 @@ class LineOutput(BaseOutputTransport):
     async def stop(self, frame: EndFrame) -> None:
         """Hang up when what was said has been heard."""
         await super().stop(frame)
-        await self._line.write(bytes(2 * samples(LAST_SILENCE_S, self._line.sample_rate)))
-        await self._line.drain()
         await self._line.leave()
 
     async def cancel(self, frame: CancelFrame) -> None:
@@ -216,11 +223,21 @@ class LineOutput(BaseOutputTransport):
         """Queue audio; returns when the next packet is wanted."""
         return await self._line.write(frame.audio)
 
+    async def _send_last(self, frame: EndFrame) -> None:
+        await super()._send_last(frame)
+        await self._line.write(bytes(2 * samples(LAST_SILENCE_S, self._line.sample_rate)))
+        await self._line.drain()
+
     def _supports_native_dtmf(self) -> bool:
         return self._line.call.capabilities.dtmf_out
 
     async def _write_dtmf_native(self, frame: OutputDTMFFrame | OutputDTMFUrgentFrame) -> None:
-        await self._line.press(frame.to_string())
+        pressing = self._line.press(frame.to_string())
+        if isinstance(frame, OutputDTMFUrgentFrame):
+            # Beside the speech, and nobody waits for it.
+            self.create_task(pressing)
+        else:
+            await pressing
 
 
 class LineTransport(BaseTransport):

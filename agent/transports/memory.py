@@ -17,10 +17,10 @@ from pipecat.frames.frames import (
     StartFrame,
 )
 from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
+from agent.transports.straight import StraightOutput
 
 
 class MemoryInput(BaseInputTransport):
@@ -48,7 +48,7 @@ class MemoryInput(BaseInputTransport):
         await self.push_frame(InputTransportMessageFrame(message=message))
 
 
-class MemoryOutput(BaseOutputTransport):
+class MemoryOutput(StraightOutput):
     """Records the agent's audio where it sounds on the client's clock, and its messages."""
 
     def __init__(self, params: TransportParams) -> None:

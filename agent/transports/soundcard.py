@@ -7,10 +7,10 @@ from typing import Any
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame, StartFrame
 from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.errors import SettingsError
+from agent.transports.straight import StraightOutput
 
 _BLOCK_S = 0.02
 _DTYPE = "int16"
@@ -72,7 +72,7 @@ class SoundCardInput(BaseInputTransport):
         )
 
 
-class SoundCardOutput(BaseOutputTransport):
+class SoundCardOutput(StraightOutput):
     """The loudspeaker. PortAudio pulls; an empty queue sounds as silence."""
 
     def __init__(self, params: TransportParams, device: str | None) -> None:

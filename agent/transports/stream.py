@@ -29,7 +29,7 @@ from pipecat.transports.websocket.fastapi import (
 )
 
 from agent.transports.rejoin import RejoinableSocket
-from agent.transports.straight import StraightInput
+from agent.transports.straight import StraightInput, StraightOutput
 
 LEAD_S = 0.2
 """Audio the client may hold: rides out a late packet on a TCP connection."""
@@ -107,7 +107,7 @@ class StreamInput(StraightInput, FastAPIWebsocketInputTransport):
     """The client's audio and messages, in the order in which they were sent."""
 
 
-class StreamOutput(FastAPIWebsocketOutputTransport):
+class StreamOutput(StraightOutput, FastAPIWebsocketOutputTransport):
     """Sends at the pace of speech, a little ahead.
 
     Pipecat's own pacing sends twice as fast as speech, so the client's queue would grow with the

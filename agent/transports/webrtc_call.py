@@ -21,14 +21,13 @@ from pipecat.frames.frames import (
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from starlette.websockets import WebSocket
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
 from agent.errors import SettingsError
-from agent.transports.straight import StraightInput
+from agent.transports.straight import StraightInput, StraightOutput
 from agent.transports.webrtc_media import (
     OPUS_RATES,
     AudioReceiver,
@@ -147,7 +146,7 @@ class WebRTCInput(StraightInput):
             )
 
 
-class WebRTCOutput(BaseOutputTransport):
+class WebRTCOutput(StraightOutput):
     """The agent's voice and messages."""
 
     def __init__(self, call: PeerCall, params: TransportParams) -> None:

@@ -20,13 +20,13 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from agent.audio.chunk import samples
 from agent.transports.line import LAST_SILENCE_S
 from agent.transports.phone.connection import NETWORK_S, Connection
 from agent.transports.phone.playback import Report
+from agent.transports.straight import StraightOutput
 
 _FLUSH_S = 0.06
 """Speech that does not fill a packet leaves after three packets' time without more of it."""
@@ -35,7 +35,7 @@ _LAST_MARK_S = 1.0
 """How much later than expected the last mark may come before we hang up all the same."""
 
 
-class PhoneOutput(BaseOutputTransport):
+class PhoneOutput(StraightOutput):
     """The agent's voice: paced, cleared when interrupted, heard to its end before the line goes."""
 
     def __init__(
