@@ -64,6 +64,7 @@ $(INSTALLED): .venv/bin/python pyproject.toml constraints.txt
 
 .venv/dev: $(INSTALLED)
 	$(PIP) install --progress-bar on -c constraints.txt -e ".[webrtc,dev]"
+	$(PIP) check
 	@touch $@
 
 # The recognition server's engines, in an environment of their own: NeMo brings 2 GB. On a machine

@@ -84,8 +84,8 @@ class Service:
             Device(number, worker, (self._dispatcher, self.hub))
             for number, worker in enumerate(settings.workers)
         ]
-        self._detector = SpeechFinder(settings.vad) if settings.vad else None
-        self._finder = self._detector if settings.has_guards else None
+        self._detector: SpeechFinder | None = None
+        self._is_equipped = settings.vad is None
         self._checkpoints = Checkpoints(settings.checkpoints) if settings.checkpoints else None
         # The detector is small and releases the interpreter: a second thread keeps one long
         # recording from delaying live utterances.
@@ -106,17 +106,18 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether new work is done at once, as load balancers ask."""
-        return any(device.facts is not None for device in self._devices) and not self.is_draining
+        has_worker = any(device.facts is not None for device in self._devices)
+        return has_worker and self._is_equipped and not self.is_draining
 
     @property
     def accepts(self) -> bool:
         """Whether a request may wait: also while a worker is replaced, if that is soon over."""
-        return bool(self.facts) and not self.is_draining
+        return bool(self.facts) and self._is_equipped and not self.is_draining
 
     @property
     def is_guarded(self) -> bool:
         """Whether silence is kept from the recogniser."""
-        return self._finder is not None
+        return self.settings.has_guards and self.settings.vad is not None
 
     @property
     def is_draining(self) -> bool:
@@ -157,6 +158,7 @@ class Service:
         """
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(device.run()) for device in self._devices]
+            tasks.append(group.create_task(self._equip()))
             try:
                 yield
             finally:
@@ -211,7 +213,7 @@ class Service:
             raise TooLongError(f"an utterance has at most {self.longest_s:.0f} s")
         if not len(pcm):
             return Transcript("")
-        finder, end = self._finder, len(pcm)
+        finder, end = self._finder(), len(pcm)
         if finder is not None:
             # Mostly it is plain at a glance, which costs hardly more than a thread's taking over.
             examined = finder.glance(pcm)
@@ -262,6 +264,17 @@ class Service:
         """A speech posterior for audio as it arrives; None without a detector."""
         return self._detector.stream() if self._detector else None
 
+    async def _equip(self) -> None:
+        """Bring the speech detector, a quarter of a second in which this already answers."""
+        if self.settings.vad is not None:
+            self._detector = await asyncio.to_thread(SpeechFinder, self.settings.vad)
+        self._is_equipped = True
+
+    def _finder(self) -> SpeechFinder | None:
+        if not self._is_equipped:
+            raise OverloadedError("the speech detector is loading", 1.0)
+        return self._detector if self.settings.has_guards else None
+
     async def _again(
         self,
         finder: SpeechFinder,
@@ -290,7 +303,7 @@ class Service:
         deadline_s: float,
         on_segment: Callable[[Segment, Transcript], None] | None,
     ) -> Transcript:
-        finder, store = self._finder, self._checkpoints
+        finder, store = self._finder(), self._checkpoints
         longest_s = min(LONGEST_S, self.longest_s)
         # Without a detector every hop may hold speech, and the cut falls where it is quietest.
         find: Callable[[Int16Array], Sequence[float]] = finder.posterior if finder else loudness

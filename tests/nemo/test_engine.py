@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from loguru import logger
 
 from agent.asr.hypothesis import Word
 from agent.parakeet.engine import (
@@ -193,6 +196,24 @@ def test_the_token_loop_may_run_on_another_device_than_the_encoder(offline, monk
     assert len(failures) == 1
     assert decoder.device == CPU
     assert texts(offline.transcribe([Utterance(audio("play music"))])) == expected
+
+
+def test_on_an_npu_the_token_loop_goes_to_the_cpu_and_a_line_says_so(monkeypatch):
+    """No NPU is at hand: its name is made up, and nothing is loaded."""
+    engine = open_engine({"model": "any.nemo", "device": "npu"})
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{message}", level="INFO")
+    try:
+        monkeypatch.setattr(engine, "_device", SimpleNamespace(type="npu"), raising=False)
+        assert engine._decoder_device() == CPU
+        assert any("token loop on the CPU" in line for line in lines)
+        # Who names a device has it.
+        monkeypatch.setattr(engine, "_settings", replace(engine._settings, decoder_device="cpu"))
+        lines.clear()
+        assert engine._decoder_device() == CPU
+        assert not lines
+    finally:
+        logger.remove(sink)
 
 
 def test_out_of_memory_is_told_apart_and_survived(checkpoints):
