@@ -65,7 +65,7 @@ async def test_every_key_arrives_once_and_the_clock_keeps_time(network):
 
 async def test_a_conversation_goes_on_over_the_worst_of_them():
     network = Impairment(0.10, 0.03, 0.06, 0.02)
-    async with answered() as (household, caller, uri):
+    async with answered(word="word.") as (household, caller, uri):
         port = int(uri.rpartition(":")[2])
         async with relay(("127.0.0.1", port), network) as line:
             taken = await call(caller, f"sip:duplex@127.0.0.1:{line.port}")

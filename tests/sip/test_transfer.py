@@ -75,7 +75,8 @@ async def test_who_takes_the_call_talks_with_the_caller():
     ("status", "why"), [((486, "Busy Here"), "busy"), ((603, "Decline"), "declined")]
 )
 async def test_the_conversation_goes_on_when_nobody_takes_the_call(status, why):
-    async with exchange(status=status) as desk, answered() as (house, caller, uri):
+    # Whoever says "stop" is not answered, but asked after eight seconds whether he is there.
+    async with exchange(status=status) as desk, answered(word="word.") as (house, caller, uri):
         to = f"sip:desk@127.0.0.1:{desk.port}"
         taken = await call(caller, uri)
         await until_heard(taken, 0.9)
