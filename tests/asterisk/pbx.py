@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2] / "build" / "asterisk"
 
 USER, PASSWORD = "duplex", "se:cret"
 
-OURS, AUDIOSOCKET, WEBSOCKET, ECHO, BUSY = "100", "101", "102", "300", "301"
-"""Numbers: we, registered; we over AudioSocket; we over its WebSocket channel; whoever calls hears
-himself; and who is always busy."""
+OURS, AUDIOSOCKET, WEBSOCKET, DESK, ECHO, BUSY = "100", "101", "102", "200", "300", "301"
+"""Numbers: we, registered; we over AudioSocket; we over its WebSocket channel; a telephone; whoever
+calls hears himself; and who is always busy."""
 
 _MODULES = """
     res_pjproject res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
@@ -41,6 +41,7 @@ class Asterisk(Program):
         audiosocket: Port that AudioSocket connects to.
         websocket: Address that the WebSocket channel connects to.
         dial: How the WebSocket channel is dialled, behind its name.
+        desk: Port of the telephone that has a number.
     """
 
     def __init__(
@@ -52,13 +53,14 @@ class Asterisk(Program):
         audiosocket: int = 0,
         websocket: str = "",
         dial: str = "c(slin16)f(json)",
+        desk: int = 0,
     ) -> None:
         if not (ROOT / "usr/sbin/asterisk").exists():
             pytest.skip("Asterisk is missing: sh tools/asterisk.sh build/asterisk")
         self.port = free_port()
         self._settings = home / "etc"
         self._write(ours, codec)
-        self._write_dialplan(audiosocket, websocket, dial)
+        self._write_dialplan(audiosocket, websocket, dial, desk)
         super().__init__(_command(self._settings, "-f", "-n", "-vvv"), home)
         self.until("Asterisk Ready", limit_s=30.0)
 
@@ -97,13 +99,14 @@ class Asterisk(Program):
             "disallow=all\nallow=ulaw\n",
         )
 
-    def _write_dialplan(self, audiosocket: int, websocket: str, dial: str) -> None:
+    def _write_dialplan(self, audiosocket: int, websocket: str, dial: str, desk: int) -> None:
         self._file(
             "extensions.conf",
             f"[house]\nexten => {OURS},1,Dial(PJSIP/{USER},20)\n"
             f"exten => {AUDIOSOCKET},1,Answer()\n"
             f" same => n,AudioSocket(${{UUID()}},127.0.0.1:{audiosocket})\n"
             f"exten => {WEBSOCKET},1,Dial(WebSocket/duplex/{dial})\n"
+            f"exten => {DESK},1,Dial(PJSIP/anonymous/sip:tester@127.0.0.1:{desk},20)\n"
             f"exten => {ECHO},1,Answer()\n same => n,Echo()\n"
             f"exten => {BUSY},1,Hangup(17)\n",
         )

@@ -8,12 +8,14 @@ import pytest
 import soundfile
 
 from agent.agent import Agent
-from agent.errors import RetryError
+from agent.errors import DuplexError, RetryError
 from agent.flow import End, Flow
+from agent.server.telephone import telephone
 from agent.transports.sip.agent import CallRefusedError
 from tests.asterisk.pbx import (
     AUDIOSOCKET,
     BUSY,
+    DESK,
     ECHO,
     OURS,
     PASSWORD,
@@ -30,7 +32,7 @@ from tests.asterisk.test_calls import (
     web_server,
 )
 from tests.sip.exchange import KEYS, Taken, exchange, press_every_key, within
-from tests.sip.household import GREETING
+from tests.sip.household import GREETING, sessions
 from tests.sip.peers import RATE, Baresip, telephone_wav
 from tests.sip.test_signalling import running
 
@@ -143,6 +145,58 @@ async def test_another_password_is_told_and_a_number_given_back_rings_no_more(tm
         dial(telephone, pbx, OURS)
         await asyncio.to_thread(telephone.event, "CALL_CLOSED")
         assert ours.calls.empty()
+
+
+def put_through(*numbers):
+    """An agent that puts its caller through to these numbers, until one takes the call."""
+    refused: list[str] = []
+    flow: Flow[dict] = Flow()
+
+    @flow.step
+    async def transfer(talk):
+        for number in numbers:
+            try:
+                await talk.transfer(number, briefing="A caller about a parcel.")
+            except DuplexError as error:
+                refused.append(str(error))
+
+    return Agent(flow=flow), refused
+
+
+async def test_a_caller_is_put_through_to_a_telephone_of_the_exchange(tmp_path):
+    agent, refused = put_through(BUSY, DESK)
+    hum = (8000 * np.sin(2 * np.pi * 700 * np.arange(40 * RATE) / RATE)).astype(np.int16)
+    sound = telephone_wav(tmp_path / "desk.wav", hum)
+    async with contextlib.AsyncExitStack() as open_:
+        desk = await open_.enter_async_context(
+            running(Baresip, tmp_path / "d", sound, auto_answer=True)
+        )
+        pbx = await open_.enter_async_context(running(Asterisk, tmp_path / "a", desk=desk.port))
+        sip = {"enabled": True, "port": 0, "user": USER, "password": PASSWORD}
+        sip["registrar"] = f"sip:127.0.0.1:{pbx.port}"
+        ours = sessions(agent=lambda: agent, sip=sip, phone={"transfer_to": [BUSY, DESK]}, word="")
+        await open_.enter_async_context(telephone(ours))
+        open_.push_async_callback(ours.drain)
+        async with asyncio.timeout(10):
+            while USER not in await asyncio.to_thread(  # noqa: ASYNC110 - another process
+                pbx.command, "pjsip show contacts"
+            ):
+                await asyncio.sleep(0.1)
+        caller = await open_.enter_async_context(exchange())
+        taken = Taken(await within(caller.agent.invite(f"sip:{OURS}@127.0.0.1:{pbx.port}")))
+        await asyncio.to_thread(desk.event, "CALL_ESTABLISHED")
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(desk.press, "1")
+        await until(lambda: not ours.active)
+        taken.audio.clear()
+        await taken.hum(1.5)
+        heard = np.concatenate(taken.audio).astype(float)
+        at = np.arange(len(heard)) / RATE
+        tone = 2 * abs(np.dot(heard, np.exp(-2j * np.pi * 700 * at))) / len(heard)
+        assert tone > 1000, "the desk is not heard"
+        await taken.call.hang_up()
+        await asyncio.to_thread(desk.event, "CALL_CLOSED")
+    assert refused == [refused[0]] and "busy" in refused[0]
 
 
 def keypad():
