@@ -182,7 +182,7 @@ async def test_a_caller_is_put_through_to_a_telephone_of_the_exchange(tmp_path):
                 pbx.command, "pjsip show contacts"
             ):
                 await asyncio.sleep(0.1)
-        caller = await open_.enter_async_context(exchange())
+        caller = await open_.enter_async_context(exchange(user="anna"))
         taken = Taken(await within(caller.agent.invite(f"sip:{OURS}@127.0.0.1:{pbx.port}")))
         await asyncio.to_thread(desk.event, "CALL_ESTABLISHED")
         await asyncio.sleep(1.5)
