@@ -160,13 +160,17 @@ class Device:
     async def _one_worker(self) -> str:
         """Start a worker and serve it until it ends; returns why it did."""
         settings, self._reason = self._settings, ""
-        self._process = process = await asyncio.create_subprocess_exec(
-            settings.python,
-            *("-m", "agent.parakeet.worker", settings.factory),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
-        )
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                settings.python,
+                *("-m", "agent.parakeet.worker", settings.factory),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=_environment(),
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            self.refusal = f"--worker-python {settings.python} cannot be run: {error.strerror}"
+            return "load"
         _widen(process.stdin)
         watchdog = asyncio.create_task(self._watch())
         self._started_s = asyncio.get_running_loop().time()

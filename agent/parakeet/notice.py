@@ -95,7 +95,7 @@ def source_of(text: str) -> Address | Path:
         except httpx.InvalidURL as error:
             raise SettingsError(f"--drain-on {text!r} is no address: {error}") from error
         return Address(text)
-    if "/" in text or "\\" in text:
+    if "://" not in text and ("/" in text or "\\" in text):
         return Path(text)
     known = ", ".join(CLOUDS)
     raise SettingsError(

@@ -19,6 +19,7 @@ from agent.listener import listening_on
 from agent.loopback import is_loopback
 from agent.models.store import locate
 from agent.parakeet.app import build_app
+from agent.parakeet.arguments import count, port, seconds, wait
 from agent.parakeet.device import WorkerSettings
 from agent.parakeet.dispatch import QueueSettings
 from agent.parakeet.notice import Address, source_of, wait_for_notice
@@ -40,7 +41,7 @@ KEYS = "DUPLEX_ASR_KEYS"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8010, help="0 for any free one")
+    parser.add_argument("--port", type=port, default=8010, help="0 for any free one")
     parser.add_argument(
         "--engine", default="nemo", help="nemo, triton, fake, or package.module:factory"
     )
@@ -58,12 +59,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--worker-python", default=sys.executable, help="interpreter of the environment with NeMo"
     )
-    parser.add_argument("--deadline", type=float, default=10.0, help="of a live utterance, s")
-    parser.add_argument("--file-deadline", type=float, default=1800.0, help="of a recording, s")
-    parser.add_argument("--live-wait", type=float, default=1.0, help="longest queue admitted to, s")
-    parser.add_argument("--file-wait", type=float, default=60.0, help="the same for recordings, s")
-    parser.add_argument("--hang", type=float, default=20.0, help="a longer call has hung, s")
-    parser.add_argument("--grace", type=float, default=30.0, help="for a drain, s")
+    parser.add_argument("--deadline", type=seconds, default=10.0, help="of a live utterance, s")
+    parser.add_argument("--file-deadline", type=seconds, default=1800.0, help="of a recording, s")
+    parser.add_argument("--live-wait", type=wait, default=1.0, help="longest queue admitted to, s")
+    parser.add_argument("--file-wait", type=wait, default=60.0, help="the same for recordings, s")
+    parser.add_argument("--hang", type=seconds, default=20.0, help="a longer call has hung, s")
+    parser.add_argument("--grace", type=wait, default=30.0, help="for a drain, s")
     parser.add_argument(
         "--drain-on",
         metavar="SOURCE",
@@ -73,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--open", action="store_true", help=f"let in whoever reaches it, without {KEYS}"
     )
-    parser.add_argument("--max-sessions", type=int, default=512, help="native sessions at once")
+    parser.add_argument("--max-sessions", type=count, default=512, help="native sessions at once")
     parser.add_argument("--checkpoints", type=Path, help="folder for progress of long recordings")
     parser.add_argument(
         "--no-guards", action="store_true", help="decode silence and silent tails too"

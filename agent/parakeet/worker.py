@@ -66,7 +66,7 @@ def main() -> int:
 
 def _serve(config: Mapping[str, Any], inbox: Inbox, send: Send) -> int:
     try:
-        engine = _factory(sys.argv[1])(config)
+        engine = _made(sys.argv[1], config)
         facts = engine.load()
     except SettingsError as error:
         send({"is": "refused", "message": str(error)})
@@ -85,18 +85,20 @@ def _serve(config: Mapping[str, Any], inbox: Inbox, send: Send) -> int:
     return 0
 
 
-def _factory(name: str) -> Factory:
+def _made(name: str, config: Mapping[str, Any]) -> Engine:
     module, _, attribute = name.partition(":")
     try:
-        found: Factory = getattr(importlib.import_module(module), attribute)
+        factory: Factory | None = getattr(importlib.import_module(module), attribute, None)
+        if factory is None:
+            raise SettingsError(f"{module} has no engine {attribute!r}")
+        # Within the same handler: our engines import what they need when they are made.
+        return factory(config)
     except ImportError as error:
         raise SettingsError(
             f"the engine {name} cannot be imported: {error}; "
-            'pip install "duplex-voice[parakeet]" brings NeMo'
+            'pip install "duplex-voice[parakeet]" brings NeMo, and --worker-python names the '
+            "interpreter of an environment that has it"
         ) from error
-    except AttributeError as error:
-        raise SettingsError(f"{module} has no engine {attribute!r}") from error
-    return found
 
 
 @dataclass

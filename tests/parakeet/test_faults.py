@@ -295,11 +295,22 @@ def test_live_while_loading_and_ready_only_when_loaded(tmp_path):
         server.stop()
 
 
-def test_wrong_settings_end_the_server_with_a_reason(tmp_path):
-    server = AsrServer("--set", "no_such_key=1", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--set", "no_such_key=1"], "no_such_key"),
+        (["--engine", "agent.parakeet.nothing:open_engine"], "--worker-python names"),
+        # As `agent.parakeet.nemo` does where there is no PyTorch: it fails when it is called.
+        (["--engine", "tests.parakeet.torchless:open_engine"], "No module named 'no_such_torch'"),
+        (["--engine", "agent.parakeet.fake:nothing"], "has no engine 'nothing'"),
+        (["--worker-python", "/nowhere/python"], "/nowhere/python cannot be run: No such file"),
+    ],
+)
+def test_wrong_settings_end_the_server_with_a_reason(tmp_path, options, says):
+    server = AsrServer(*options, folder=tmp_path)
     assert server.process.wait(30) == 1
     server._reader.join(5)
-    assert "no_such_key" in server.log()
+    assert says in server.log()
 
 
 def _is_running(pid):

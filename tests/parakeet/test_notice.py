@@ -84,5 +84,7 @@ def test_sources_are_told_apart():
     assert source_of("/run/going") == Path("/run/going")
     with pytest.raises(SettingsError, match=r"none of aws, gcp, azure.*\./gpc"):
         source_of("gpc")
+    with pytest.raises(SettingsError, match="none of aws, gcp, azure"):
+        source_of("ftp://host/going")
     with pytest.raises(SettingsError, match="no address"):
         source_of("http://host:port/")

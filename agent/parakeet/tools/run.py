@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import SettingsError
+from agent.parakeet.arguments import count, counts, seconds, wait
 
 
-def run(tool: str, arguments: Sequence[str]) -> int:
+def run(tool: str, words: Sequence[str]) -> int:
     """Run one tool; returns the exit code.
 
     Raises:
         DuplexError: The message names the fix.
     """
-    options = _parser(tool).parse_args(arguments)
+    options = _parser(tool).parse_args(words)
     if tool == "check":
         from agent.parakeet.tools.check import check
 
@@ -38,7 +39,7 @@ def run(tool: str, arguments: Sequence[str]) -> int:
             _config(options),
             recording=options.recording,
             length_s=options.length,
-            batches=[int(size) for size in options.batch.split(",")],
+            batches=options.batch,
             warm_up=options.warm_up,
             runs=options.runs,
             random_weights=options.random_weights,
@@ -60,8 +61,8 @@ def _parser(tool: str) -> argparse.ArgumentParser:
     if tool == "export-triton":
         parser.add_argument("folder", type=Path, help="the model repository to write")
         parser.add_argument("--name", default="parakeet", help="the model's name in it")
-        parser.add_argument("--max-batch", type=int, default=32)
-        parser.add_argument("--queue-delay", type=float, default=0.005, help="s, for more to come")
+        parser.add_argument("--max-batch", type=count, default=32)
+        parser.add_argument("--queue-delay", type=wait, default=0.005, help="s, for more to come")
         parser.add_argument("--python", default="python3", help="interpreter that has NeMo")
         parser.add_argument(
             "--backend-environment", type=Path, help="virtual environment of Triton's own Python"
@@ -76,10 +77,10 @@ def _parser(tool: str) -> argparse.ArgumentParser:
         )
         return parser
     parser.add_argument("--recording", type=Path, help="what to recognise; noise if none is given")
-    parser.add_argument("--length", type=float, default=8.0, help="of an utterance, s")
-    parser.add_argument("--batch", default="1,8,32,128", help="sizes, comma-separated")
+    parser.add_argument("--length", type=seconds, default=8.0, help="of an utterance, s")
+    parser.add_argument("--batch", type=counts, default="1,8,32,128", help="sizes, comma-separated")
     parser.add_argument("--warm-up", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--runs", type=count, default=10)
     parser.add_argument(
         "--random-weights", action="store_true", help="Parakeet TDT 0.6B's shape, no checkpoint"
     )
