@@ -51,6 +51,7 @@ class RejoinableSocket:
         self._reader: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
+        self._sending: set[asyncio.Timeout] = set()
 
     @property
     def is_away(self) -> bool:
@@ -103,6 +104,7 @@ class RejoinableSocket:
             self.on_away()
         if self._reader:
             self._reader.cancel()
+        self._give_up_sending()
         self._socket = websocket
         self._read(websocket)
         self.on_back()
@@ -115,10 +117,19 @@ class RejoinableSocket:
 
     async def _guarded(self, sending: Any) -> None:
         try:
-            await sending
-        except (WebSocketDisconnect, RuntimeError):
-            # Gone in this moment: the reader hears of it too.
+            async with asyncio.timeout(None) as limit:
+                self._sending.add(limit)
+                await sending
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            # Gone in this moment, and the reader hears of it too; or given up for another socket.
             return
+        finally:
+            self._sending.discard(limit)
+
+    def _give_up_sending(self) -> None:
+        """Let go who waits for a network that takes nothing: it may say so only in minutes."""
+        for limit in self._sending:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     def _read(self, socket: WebSocket) -> None:
         self._reader = asyncio.create_task(self._pump(socket), name="rejoinable-socket")
