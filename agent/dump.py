@@ -31,6 +31,7 @@ from agent.flow import Flow, HandOver
 from agent.processors.frames import ExpectationFrame
 from agent.session import Channel, Models
 from agent.settings import RecordSettings, Settings
+from agent.stage import Stage
 from agent.turns.events import TurnPolicy
 from agent.turns.journal import JournalledPolicy
 
@@ -206,7 +207,7 @@ class _Files:
             file.close()
 
 
-class _Arrivals(FrameProcessor):
+class _Arrivals(Stage):
     """Stands behind the transport and tells the dump what comes."""
 
     def __init__(self, dump: Dump) -> None:

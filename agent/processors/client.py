@@ -10,12 +10,13 @@ from pipecat.frames.frames import (
     LLMMessagesAppendFrame,
     OutputTransportMessageUrgentFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 
 from agent.observe.mask import without_cards
 from agent.observe.record import TurnRecorder
 from agent.processors.frames import ClientEventFrame, EndRequestedFrame, PrivacyFrame
 from agent.processors.listening import Listening
+from agent.stage import Stage
 
 _MAX_TYPED = 4000
 """Characters of typed input taken; the embedded model's context holds little more."""
@@ -24,7 +25,7 @@ BASIC_EVENTS = frozenset({"clear", "transcript"})
 """What a program on the plain stream is sent, unless it asks for all events."""
 
 
-class ClientControl(FrameProcessor):
+class ClientControl(Stage):
     """Acts on the client's messages. What it does not know is ignored: it may be newer than we."""
 
     def __init__(self, listening: Listening, recorder: TurnRecorder) -> None:
@@ -73,7 +74,7 @@ class ClientControl(FrameProcessor):
         )
 
 
-class ClientEvents(FrameProcessor):
+class ClientEvents(Stage):
     """Sends events to the client: all of them, or those of the plain stream.
 
     Args:

@@ -21,7 +21,7 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import LLMSettings
 from pipecat.turns.speculation_gate import SpeculationGate
 
@@ -40,6 +40,7 @@ from agent.processors.frames import (
     WordsSoFarFrame,
 )
 from agent.processors.tools import ToolCalls
+from agent.stage import Stage
 from agent.tools.declaration import Tool
 from agent.tools.mcp import Connection
 from agent.values import Expects
@@ -48,7 +49,7 @@ _CORRECTIONS = 3
 """That wait for their words at most: those of a turn that never was are not waited for."""
 
 
-class Dialogue(FrameProcessor):
+class Dialogue(Stage):
     """Stands before the language model and lets through what it shall answer.
 
     While a flow or a tool waits for an answer, the caller's turn goes there. It is the `Floor`

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 from pipecat.frames.frames import Frame, InputAudioRawFrame
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array, PcmChunk, samples
 from agent.audio.echo import EchoCanceller
@@ -12,6 +12,7 @@ from agent.audio.resample import StreamResampler
 from agent.observe.record import TurnRecorder
 from agent.processors.far_end import FarEnd
 from agent.processors.frames import ClientEventFrame, HopFrame
+from agent.stage import Stage
 from agent.turns.echo import EchoHop, EchoLevel
 from agent.vad.foreground import Attributed, Foreground
 from agent.vad.silero import HOP, SileroModel, SileroPosterior
@@ -23,7 +24,7 @@ _AT_ONCE = samples(0.25)
 """Audio listened to without a break: some milliseconds of work."""
 
 
-class Listening(FrameProcessor):
+class Listening(Stage):
     """The session's media clock and its one speech posterior, freed of voices not the caller's."""
 
     def __init__(

@@ -21,7 +21,6 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import (
     FrameDirection,
-    FrameProcessor,
     FrameProcessorSetup,
 )
 
@@ -40,6 +39,7 @@ from agent.processors.frames import (
 )
 from agent.processors.heard import HeardAnswer
 from agent.settings import PlayoutSettings
+from agent.stage import Stage
 from agent.tts.speech import Speech
 from agent.turns.events import DecisionKind
 
@@ -59,7 +59,7 @@ _HEARD_STEP_S = 0.05
 """How often the heard position is looked at while the last packets sound."""
 
 
-class Playout(FrameProcessor):
+class Playout(Stage):
     """Paces speech by what the transport has taken, never more than `lead_s` ahead.
 
     `PlayoutAck`, behind the transport, says what was taken. The window holds `lead_s` of

@@ -1,12 +1,13 @@
 """Behind the transport: what it has taken."""
 
 from pipecat.frames.frames import Frame, TTSAudioRawFrame
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 
 from agent.processors.playout import Playout
+from agent.stage import Stage
 
 
-class PlayoutAck(FrameProcessor):
+class PlayoutAck(Stage):
     """Stands behind the transport and tells `Playout` what it has taken.
 
     Attributes:

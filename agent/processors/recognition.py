@@ -7,7 +7,6 @@ from loguru import logger
 from pipecat.frames.frames import Frame, InterimTranscriptionFrame, TTSSpeakFrame
 from pipecat.processors.frame_processor import (
     FrameDirection,
-    FrameProcessor,
     FrameProcessorSetup,
 )
 from pipecat.utils.time import time_now_iso8601
@@ -30,6 +29,7 @@ from agent.processors.frames import (
     ProfileFrame,
     UtteranceOverFrame,
 )
+from agent.stage import Stage
 
 _LATE = "One moment, please."
 _NOT_UNDERSTOOD = "Sorry, I didn't get that. Could you say it again?"
@@ -38,7 +38,7 @@ _TELL_AFTER = samples(1.2)
 """Silence after speech that could not be recognised: the caller waits for an answer by now."""
 
 
-class Recognition(FrameProcessor):
+class Recognition(Stage):
     """Gives a recogniser one utterance after the other, and the pipeline what it understood.
 
     `agent.asr.gate` says where utterances begin and end.

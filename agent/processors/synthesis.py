@@ -20,7 +20,6 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import (
     FrameDirection,
-    FrameProcessor,
     FrameProcessorSetup,
 )
 
@@ -33,6 +32,7 @@ from agent.processors.frames import (
     LanguageFailureFrame,
     SpeechFrame,
 )
+from agent.stage import Stage
 from agent.tts.clauses import ClauseSplitter
 from agent.tts.spare import Spare
 from agent.tts.speech import Speech, Voice
@@ -55,7 +55,7 @@ _Step = asyncio.Future[Speech | None]
 _Work = str | LLMFullResponseEndFrame | LLMFullResponseStartFrame
 
 
-class Synthesis(FrameProcessor):
+class Synthesis(Stage):
     """Speaks the language model's answer as it comes, a draft like any other.
 
     A barge-in or a withdrawn draft increments the generation; speech of an older one is dropped

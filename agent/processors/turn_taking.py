@@ -11,7 +11,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     TTSSpeakFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.utils.time import time_now_iso8601
 
 from agent.asr.hypothesis import Hypothesis
@@ -33,6 +33,7 @@ from agent.processors.frames import (
     WordingFrame,
     WordsSoFarFrame,
 )
+from agent.stage import Stage
 from agent.turns.completeness import without_mark
 from agent.turns.events import (
     AgentFloor,
@@ -83,7 +84,7 @@ _KEPT = samples(8.0)
 _NOTHING_SAID = "I haven't said anything yet."
 
 
-class TurnTaking(FrameProcessor):
+class TurnTaking(Stage):
     """Tells the policy what happens, and the pipeline what it decides."""
 
     def __init__(

@@ -33,6 +33,7 @@ from agent.server.realtime_turns import policy_for
 from agent.server.realtime_writing import OnTheSide, Writing, asked_context, without_handler
 from agent.session import Models
 from agent.settings import TurnSettings
+from agent.stage import Stage
 from agent.transports.realtime.commands import (
     AddMessage,
     CallResult,
@@ -132,7 +133,7 @@ class Stages:
         self._act()
 
 
-class Adjuster(FrameProcessor):
+class Adjuster(Stage):
     """Stands behind the transport: turns end, and are found otherwise, where the audio begins."""
 
     def __init__(self, adopt: Callable[[Configuration], None]) -> None:
@@ -150,7 +151,7 @@ class Adjuster(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-class AnswerGate(FrameProcessor):
+class AnswerGate(Stage):
     """Stands behind the user's aggregator: who does not want answers by themselves gets none."""
 
     def __init__(self, on_stored: Callable[[], None]) -> None:
@@ -176,7 +177,7 @@ class AnswerGate(FrameProcessor):
             self._on_stored()
 
 
-class ContextEditor(FrameProcessor):
+class ContextEditor(Stage):
     """Stands at the end, where all that was said and heard is in the context."""
 
     def __init__(

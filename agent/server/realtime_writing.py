@@ -32,12 +32,13 @@ from agent.processors.frames import (
     LanguageFailureFrame,
 )
 from agent.processors.language import OneAnswer
+from agent.stage import Stage
 from agent.transports.realtime.commands import CancelAside, Respond, RespondAside
 from agent.transports.realtime.configuration import ClientTool
 from agent.transports.realtime.transport import CommandFrame, WrittenEndFrame, WrittenFrame
 
 
-class Writing(FrameProcessor):
+class Writing(Stage):
     """Stands behind the language model: what the client wants to read goes past the voice.
 
     A draft waits here until its turn has ended, as a spoken one does at the loudspeaker. To the
@@ -143,7 +144,7 @@ class AsideListener(Protocol):
         """All is told; or why not."""
 
 
-class OnTheSide(FrameProcessor):
+class OnTheSide(Stage):
     """Asks the language model what the client wants to know besides: nothing of it is remembered.
 
     It stands at the end, where all that was said is in the context.

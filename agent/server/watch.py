@@ -97,6 +97,7 @@ class CallWatch(BaseObserver):
         logger.info("call on {}: {}", self._call.facts.channel, answered)
         if answered is Answerer.PERSON:
             self._meeting = None
+            await self._session.worker.remove_observer(self)
             await self._mute(muted=False)
             await self._session.greet()
             return True

@@ -16,6 +16,8 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 
+from agent.stage import Stage
+
 _SILENT_S = 3.0
 """Without a packet for so long, speech has stopped, though nobody said so."""
 
@@ -23,7 +25,7 @@ _STUCK_S = 5.0
 """A line that takes no packet for so long, once the conversation has ended, is not waited for."""
 
 
-class StraightInput(BaseInputTransport):
+class StraightInput(Stage, BaseInputTransport):
     """An input whose audio is pushed at once, by the one task that reads it.
 
     Pipecat puts it into a queue first, for a filter and a turn detector that are not here. Taking
@@ -37,7 +39,7 @@ class StraightInput(BaseInputTransport):
             await self.push_frame(frame)
 
 
-class StraightOutput(BaseOutputTransport):
+class StraightOutput(Stage, BaseOutputTransport):
     """An output that waits for its line as long as the line stands.
 
     Pipecat allows a write ten seconds and then writes no more, for good: who had us on hold for

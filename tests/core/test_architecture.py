@@ -21,9 +21,9 @@ MAY_IMPORT = {
     "turns": {"audio", "vad", "asr", "models"},
     "playout": {"audio", "tts"},
     "observe": {"audio", "asr"},
-    "transports": {"audio"},
+    "transports": {"audio", "stage"},
     "parakeet": {"asr", "audio", "vad", "models", "listener", "loopback"},
-    "processors": {*STAGES, "observe", "agent", "conversation", "flow", "tools", "values"},
+    "processors": {*STAGES, "stage", "observe", "agent", "conversation", "flow", "tools", "values"},
 }
 
 
