@@ -9,7 +9,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from .fake_server import FakeServer
 
@@ -25,6 +32,9 @@ FLAGS = [
     # The audio service's sandbox may not read the recording that plays the microphone.
     "--disable-features=AudioServiceOutOfProcess,AudioServiceSandbox,MediaRouter,Translate",
 ]
+# A limit only turns a hang into a failure. Playwright's own 5 s are not much beside other models.
+expect.set_options(timeout=30_000)
+
 FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.live import LiveServer
 
@@ -33,6 +33,16 @@ def metric(server: LiveServer, name: str) -> float:
     return sum(map(float, found))
 
 
+def ask(page: Page, text: str) -> None:
+    """Type, until one more answer has been heard."""
+    answers = page.locator(".line.user + .line.assistant:not(.partial)")
+    before = answers.count()
+    page.get_by_label("Message").fill(text)
+    page.keyboard.press("Enter")
+    expect(answers).to_have_count(before + 1, timeout=PATIENCE_MS)
+    expect(answers.last).to_contain_text("Hello.")
+
+
 @pytest.mark.parametrize("transport", ["ws", "webrtc"])
 def test_the_conversation_is_still_there(
     browser: Browser, server: LiveServer, transport: str
@@ -41,9 +51,7 @@ def test_the_conversation_is_still_there(
     page.goto(f"{server.url}?transport={transport}")
     page.get_by_role("button", name="Start talking").click()
     page.wait_for_selector("body[data-phase=live]")
-    page.get_by_label("Message").fill("Hello?")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("log")).to_contain_text("Hello.")
+    ask(page, "Hello?")
 
     os.kill(server.pid, signal.SIGSTOP)
     try:
@@ -52,9 +60,7 @@ def test_the_conversation_is_still_there(
         os.kill(server.pid, signal.SIGCONT)
     page.wait_for_selector("body[data-phase=live]", timeout=PATIENCE_MS)
     expect(page.get_by_role("log")).to_contain_text("Connected again")
-    page.get_by_label("Message").fill("Still there?")
-    page.keyboard.press("Enter")
-    expect(page.locator(".line.assistant .words").last).to_contain_text("Hello.")
+    ask(page, "Still there?")
     assert metric(server, "duplex_sessions_total") == 1
     assert metric(server, "duplex_reconnects_total") >= 1
 
@@ -90,9 +96,7 @@ def test_a_page_that_finds_no_direct_path_any_more_goes_on_over_a_socket(
     page.goto(server.url)
     page.get_by_role("button", name="Start talking").click()
     page.wait_for_selector("body[data-phase=live]")
-    page.get_by_label("Message").fill("Hello?")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("log")).to_contain_text("Hello.")
+    ask(page, "Hello?")
     assert metric(server, 'duplex_sessions_total{channel="webrtc"}') == 1
 
     # As on another network: what was there is gone, and nothing of the kind is found again.
@@ -100,9 +104,7 @@ def test_a_page_that_finds_no_direct_path_any_more_goes_on_over_a_socket(
     page.wait_for_selector("body[data-phase=reconnecting]", timeout=PATIENCE_MS)
     page.wait_for_selector("body[data-phase=live]", timeout=PATIENCE_MS)
     expect(page.get_by_role("log")).to_contain_text("Connected again")
-    page.get_by_label("Message").fill("Still there?")
-    page.keyboard.press("Enter")
-    expect(page.locator(".line.assistant .words").last).to_contain_text("Hello.")
+    ask(page, "Still there?")
     assert metric(server, "duplex_sessions_total") == 1
     assert metric(server, "duplex_reconnects_total") == 1
 
