@@ -5,6 +5,7 @@ requests are played from its documentation, on sockets. No provider was called.
 import asyncio
 import contextlib
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import httpx
@@ -52,10 +53,17 @@ BRIEFING = "A caller about a parcel."
 
 
 class Leg:
-    """A telephone on a provider's stream: silent, but for its keys."""
+    """A telephone on a provider's stream: silent, but for its keys.
 
-    def __init__(self, side: Side) -> None:
+    Args:
+        side: The provider's.
+        front: Where its address really leads, such as a proxy; empty for there.
+        trust: Of whom certificates are taken there.
+    """
+
+    def __init__(self, side: Side, front: str = "", trust: ssl.SSLContext | None = None) -> None:
         self.side = side
+        self._front, self._trust = front, trust
         self.telephone = Telephone(side)
         self.closed = asyncio.Event()
         self._socket = None
@@ -64,7 +72,10 @@ class Leg:
         parts = urlsplit(url)
         signed = upgrade_headers(self.side, parts.path, f"{parts.scheme}://{parts.netloc}")
         with contextlib.suppress(websockets.ConnectionClosed):
-            async with websockets.connect(url, additional_headers=signed) as self._socket:
+            at = self._front + parts.path if self._front else url
+            async with websockets.connect(
+                at, additional_headers=signed, ssl=self._trust
+            ) as self._socket:
                 for message in self.side.begin():
                     await self._socket.send(message)
                 speaking = asyncio.create_task(self._speak())
