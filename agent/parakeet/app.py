@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from agent.parakeet import kserve
 from agent.parakeet.native.sessions import UNAUTHORISED, Sessions
 from agent.parakeet.realtime.socket import realtime
-from agent.parakeet.refusals import astray, broken, refusal, socket_only
+from agent.parakeet.refusals import astray, broken, no_socket, refusal, socket_only
 from agent.parakeet.service import Service
 from agent.parakeet.transcriptions import transcriptions, unready
 
@@ -103,6 +103,7 @@ def build_app(service: Service, keys: Sequence[str] = (), max_sessions: int = 51
             WebSocketRoute("/v1/realtime", speak),
             Route("/v1/stream", socket_only),
             Route("/v1/realtime", socket_only),
+            WebSocketRoute("/{path:path}", no_socket),
         ],
         exception_handlers={HTTPException: astray, Exception: broken},
     )

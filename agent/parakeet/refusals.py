@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message
+from starlette.websockets import WebSocket
 
 from agent.parakeet.errors import RequestError, TooLongError
 
@@ -60,6 +61,12 @@ async def socket_only(request: Request) -> Response:
     """A plain request to a WebSocket's address."""
     message = f"{request.url.path} is a WebSocket"
     return _told(request, message, 426, {"Upgrade": "websocket"})
+
+
+async def no_socket(websocket: WebSocket) -> None:
+    """A WebSocket is asked for where there is none: told before the handshake, as a status."""
+    message = f"there is no WebSocket {websocket.url.path}; there are {_PLACES}"
+    await websocket.send_denial_response(JSONResponse(_openai(message, 404, _CODES[404]), 404))
 
 
 def bounded(request: Request, most_bytes: int) -> Request:

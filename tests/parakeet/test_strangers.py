@@ -5,7 +5,7 @@ import json
 import pytest
 from openai import NotFoundError, OpenAI
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.parakeet.server import tone, wav
 
@@ -101,6 +101,13 @@ def test_a_wrong_inference_is_refused_and_breaks_nothing(plain, wrong):
 def test_json_without_an_end_is_refused(plain):
     answer = plain.http.post("/v2/models/asr/infer", content=b"[" * 100_000)
     assert answer.status_code == 400
+
+
+async def test_a_socket_that_is_not_there_is_told_which_are(plain):
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{plain.ws_url}/v1/streams")
+    assert refused.value.response.status_code == 404
+    assert "WS /v1/stream," in json.loads(refused.value.response.body)["error"]["message"]
 
 
 async def test_sound_before_hello_is_told_so(plain):
