@@ -16,14 +16,13 @@ from pipecat.frames.frames import (
     OutputTransportMessageUrgentFrame,
     StartFrame,
 )
-from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.audio.chunk import SAMPLE_RATE, Int16Array
-from agent.transports.straight import StraightOutput
+from agent.transports.straight import StraightInput, StraightOutput
 
 
-class MemoryInput(BaseInputTransport):
+class MemoryInput(StraightInput):
     """Audio and messages the client pushes in."""
 
     def __init__(self, params: TransportParams, sample_rate: int) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame, StartFrame
-from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from agent.errors import SettingsError
-from agent.transports.straight import StraightOutput
+from agent.transports.straight import StraightInput, StraightOutput
 
 _BLOCK_S = 0.02
 _DTYPE = "int16"
@@ -33,7 +32,7 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-class SoundCardInput(BaseInputTransport):
+class SoundCardInput(StraightInput):
     """The microphone."""
 
     def __init__(self, params: TransportParams, device: str | None) -> None:

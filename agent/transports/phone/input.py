@@ -11,7 +11,6 @@ from pipecat.frames.frames import (
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
-from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from agent.audio.chunk import Int16Array, samples
@@ -26,13 +25,14 @@ from agent.transports.phone.wire import (
     Played,
     Stopped,
 )
+from agent.transports.straight import StraightInput
 
 _TICK_S = 0.1
 _SILENT_S = 0.3
 """After so long without packets the caller is taken as silent, or an open turn would never end."""
 
 
-class PhoneInput(BaseInputTransport):
+class PhoneInput(StraightInput):
     """The caller's voice and keys, and what the provider says of the agent's voice."""
 
     def __init__(

@@ -31,6 +31,7 @@ from pipecat.transports.websocket.fastapi import (
 from agent.transports.realtime.commands import Command, EndTurn, Hear, Interrupt
 from agent.transports.realtime.configuration import FORMATS
 from agent.transports.realtime.protocol import RealtimeProtocol
+from agent.transports.straight import StraightInput
 from agent.transports.stream import StreamOutput
 
 SAMPLE_RATE = FORMATS["audio/pcm"]
@@ -87,7 +88,7 @@ class WrittenEndFrame(ControlFrame):
     failure: str = ""
 
 
-class RealtimeInput(FastAPIWebsocketInputTransport):
+class RealtimeInput(StraightInput, FastAPIWebsocketInputTransport):
     """The client's events."""
 
     _transport: "RealtimeTransport"
