@@ -109,7 +109,8 @@ nightly: .venv/dev models ## leaks, flood, capacity, 10^5 cases a parser, and 30
 	$(BIN)/python -m benchmarks.capacity --models real
 	$(BIN)/python -m benchmarks.full_house
 	DUPLEX_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/core/server/test_hostile.py \
-		tests/core/server/test_hostile_peers.py tests/core/asr/test_cloud_wire.py
+		tests/core/server/test_hostile_peers.py tests/core/asr/test_cloud_wire.py \
+		tests/core/phone/test_wire.py tests/core/sip tests/asterisk/test_frames.py
 	$(BIN)/python -m tests.realtime_fuzz --cases 100000
 	$(BIN)/python -m pytest -q -m slow tests/scenarios tests/core
 	$(BIN)/python -m benchmarks.soak --minutes 30

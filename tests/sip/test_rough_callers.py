@@ -10,11 +10,21 @@ from loguru import logger
 
 from agent.errors import SettingsError
 from agent.server.telephone import telephone
+from agent.transports.sip import media
 from agent.transports.sip.g711 import PCMU
 from tests.sip.exchange import exchange, finished, within
 from tests.sip.household import sessions
 from tests.sip.peers import Ear, sipp
-from tests.sip.scenarios import awaits, bye, description, invited, pause, request, scenario
+from tests.sip.scenarios import (
+    answer_request,
+    awaits,
+    bye,
+    description,
+    invited,
+    pause,
+    request,
+    scenario,
+)
 
 PORT = "[rtpstream_audio_port]"
 
@@ -145,3 +155,15 @@ async def test_a_port_that_cannot_be_had_is_told_with_its_remedy(section, remedy
         with pytest.raises(SettingsError, match=remedy):
             async with telephone(sessions(sip=wanted)):
                 pass
+
+
+async def test_a_telephone_that_vanishes_is_hung_up_on_and_its_place_is_free(monkeypatch, tmp_path):
+    # Its BYE is lost, or its battery is empty: only the missing packets tell.
+    monkeypatch.setattr(media, "DEAD_AFTER_S", 1.0)
+    ear = Ear()
+    run, once = call_of_one(invited(str(ear.port)), answer_request("BYE"))
+    with reading() as log:
+        async with household(server={"max_sessions": 1}) as (ours, server):
+            await finished(sipp(run, server.address[1], tmp_path, *once))
+            await over(ours)
+    assert [line for line in log if "nothing heard from the peer for long" in line]
