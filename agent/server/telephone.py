@@ -20,10 +20,13 @@ from agent.transports.sip.addresses import host_port
 from agent.transports.sip.agent import UserAgent
 from agent.transports.sip.call import SipCall
 from agent.transports.sip.presented import UserAgentSettings
+from agent.transports.sip.registration import RefusedError
 from agent.transports.sip.srtp import IS_INSTALLED
 
 _RETRY_S = 30.0
-"""After a registration that failed."""
+"""After a registration that failed; twice as long each time that it is refused."""
+
+_LONGEST_RETRY_S = 900.0
 
 _BUSY_S, _NOT_READY_S = 30, 10
 """When callers may try again: half of a short conversation, and the time models take to load."""
@@ -151,13 +154,17 @@ def _registration(agent: UserAgent, settings: SipSettings) -> "asyncio.Task[None
 
 async def _stay_registered(agent: UserAgent, registrar: str, expires_s: int) -> None:
     """Register, again and again; a registrar that is down is asked until it is up."""
+    retry_s = _RETRY_S
     while True:
         try:
             granted_s = await agent.register(registrar, expires_s)
         except RetryError as error:
             logger.warning("{}", error)
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(retry_s)
+            is_refused = isinstance(error, RefusedError)
+            retry_s = min(2 * retry_s, _LONGEST_RETRY_S) if is_refused else _RETRY_S
             continue
+        retry_s = _RETRY_S
         logger.info("registered with {} for {} s", registrar, granted_s)
         try:
             await asyncio.sleep(max(granted_s / 2, 1.0))

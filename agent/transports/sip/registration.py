@@ -7,6 +7,10 @@ from agent.transports.sip.message import Response
 from agent.transports.sip.requests import Requests
 
 
+class RefusedError(RetryError):
+    """The registrar does not want us: who asks it often is locked out by many."""
+
+
 async def register(
     requests: Requests, registrar: str, expires_s: int, *, to: Hop, sent_by: Hop, contact: str
 ) -> int:
@@ -24,7 +28,8 @@ async def register(
         How long it holds, in seconds, as the registrar says.
 
     Raises:
-        RetryError: It did not answer, or refused.
+        RetryError: It did not answer.
+        RefusedError: It refused.
     """
     host, user = parse_uri(registrar).host, parse_uri(contact).user
     ours = f"sip:{user}@{f'[{host}]' if ':' in host else host}"
@@ -44,7 +49,7 @@ async def register(
     if response is None:
         raise RetryError(f"{registrar} does not answer; check sip.registrar and the network")
     if response.status >= 300:
-        raise RetryError(
+        raise RefusedError(
             f"{registrar} refused to register {user}: {response.status} "
             f"{response.reason}; check sip.user and sip.password"
         )
