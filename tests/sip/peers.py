@@ -120,7 +120,8 @@ class Baresip(Program):
         account: str = "audio_codecs=PCMU",
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.port, control, self._console = free_port(), free_port(), free_port()
+        self.port = _free_pair()
+        control, self._console = free_port(), free_port()
         if question is None:
             hum = 8000 * np.sin(2 * np.pi * 300 * np.arange(20 * RATE) / RATE)
             opus = "opus" in modules
@@ -186,6 +187,15 @@ class Baresip(Program):
             return None
         self._received = rest[int(length) + 1 :]
         return json.loads(rest[: int(length)])
+
+
+def _free_pair() -> int:
+    """A free port with a free one behind it, which baresip takes for TLS, wanted or not."""
+    while True:
+        port = free_port()
+        with socket.socket() as connections, contextlib.suppress(OSError):
+            connections.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def _baresip_modules() -> Path:
