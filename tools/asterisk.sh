@@ -5,7 +5,9 @@
 # it needs; apt checks the signatures. Its program runs by its own loader: see tests/asterisk/pbx.py.
 set -eu
 
-root=$1
+mkdir -p "$1"
+# Whole, since apt takes any other path for one below its own folders.
+root=$(cd "$1" && pwd)
 [ ! -e "$root/usr/sbin/asterisk" ] || exit 0
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 # The archive this machine has its packages from, its own mirror if it has one.

@@ -37,7 +37,7 @@ _SIT_STEP_HZ = 150.0
 E.180): 950, 1400 and 1800 Hz, 330 ms each. The number is not in service."""
 
 _WORD_S = 0.9
-_WORD_PAUSE_S = 0.8
+_WORD_PAUSE_S = 0.9
 _PAUSE_S = 1.3
 """Quiet that ends a greeting: after a lone word the first, else the second. A machine leaves up to
 a second between its sentences. Measured by benchmarks/answering.py."""

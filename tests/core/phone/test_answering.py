@@ -50,12 +50,17 @@ def verdict(*pieces):
 
 def test_a_word_and_quiet_is_a_person():
     answered = verdict(silence(1.0), speech(0.5), silence(3))
-    assert answered.by is Answerer.PERSON and 1.5 + 0.75 < answered.at_s < 1.5 + 0.9
+    assert answered.by is Answerer.PERSON and 1.5 + 0.85 < answered.at_s < 1.5 + 1.0
 
 
 def test_a_sentence_and_quiet_is_a_person():
     answered = verdict(silence(0.3), speech(1.8), silence(3))
     assert answered.by is Answerer.PERSON and answered.at_s < 0.3 + 4.0
+
+
+def test_a_machine_that_greets_with_one_word_first_is_none():
+    answered = verdict(silence(0.3), speech(0.35), silence(0.85), speech(3.0))
+    assert answered.by is Answerer.MACHINE
 
 
 def test_who_goes_on_talking_is_a_machine():
