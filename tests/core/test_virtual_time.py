@@ -4,15 +4,7 @@ import time
 import pytest
 
 from agent.virtual_time import PricedExecutor, VirtualLoop
-
-
-def run(make):
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            return loop.run_until_complete(make())
-    finally:
-        loop.close()
+from tests.virtually import virtually
 
 
 def test_an_hour_passes_in_no_time():
@@ -22,7 +14,7 @@ def test_an_hour_passes_in_no_time():
         await asyncio.sleep(3600)
         return loop.time() - before
 
-    assert run(sleep) == pytest.approx(3600)
+    assert virtually(sleep()) == pytest.approx(3600)
 
 
 def test_work_in_a_thread_takes_no_time():
@@ -32,7 +24,7 @@ def test_work_in_a_thread_takes_no_time():
         await loop.run_in_executor(None, time.sleep, 0.05)
         return loop.time() - before
 
-    assert run(work) == 0.0
+    assert virtually(work()) == 0.0
 
 
 def test_a_peer_is_waited_for_while_the_clock_stands_still():
@@ -54,7 +46,7 @@ def test_a_peer_is_waited_for_while_the_clock_stands_still():
         server.close()
         return answered, passed
 
-    assert run(ask) == (b"hello\n", 0.0)
+    assert virtually(ask()) == (b"hello\n", 0.0)
 
 
 def test_a_wait_that_can_never_end_is_an_error():
@@ -62,7 +54,7 @@ def test_a_wait_that_can_never_end_is_an_error():
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(RuntimeError, match="deadlock"):
-        run(wait)
+        virtually(wait())
 
 
 def test_the_clock_never_goes_back():
@@ -89,7 +81,7 @@ def test_work_with_a_price_takes_its_time_and_what_is_behind_it_waits():
 
         await asyncio.gather(work(1.0), work(0.5))
 
-    run(both)
+    virtually(both())
     assert done == pytest.approx([1.0, 1.5])
 
 
@@ -99,4 +91,4 @@ def test_priced_work_that_fails_says_so():
         await loop.run_in_executor(PricedExecutor(), int, "no number")
 
     with pytest.raises(ValueError, match="no number"):
-        run(fail)
+        virtually(fail())

@@ -8,7 +8,6 @@ from agent.session import Channel, Models, VoiceSession, close
 from agent.settings import Settings
 from agent.transports.memory import MemoryTransport
 from agent.turns.policy import FusedPolicy
-from agent.virtual_time import VirtualLoop
 from tests.scenarios.fakes import (
     VOICE_RATE,
     FixedProsody,
@@ -17,6 +16,7 @@ from tests.scenarios.fakes import (
     ScriptedRecogniser,
     SteadyVoice,
 )
+from tests.virtually import virtually
 
 
 class HangingVoice(SteadyVoice):
@@ -82,9 +82,4 @@ def test_a_line_that_takes_nothing_does_not_keep_the_conversation():
         return done
 
     # Pipecat waits ten seconds for what is stuck.
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            assert loop.run_until_complete(conversation())
-    finally:
-        loop.close()
+    assert virtually(conversation())

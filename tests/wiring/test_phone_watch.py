@@ -15,7 +15,6 @@ from agent.transports.phone.call import CallFacts, Direction
 from agent.transports.phone.opening import opened
 from agent.transports.phone.transport import PhoneTransport
 from agent.turns.policy import FusedPolicy
-from agent.virtual_time import VirtualLoop
 from tests.core.phone.calls import STREAMS
 from tests.core.phone.providers import MemoryLine, Telephone, TwilioSide
 from tests.scenarios.fakes import (
@@ -25,6 +24,7 @@ from tests.scenarios.fakes import (
     ScriptedRecogniser,
     SteadyVoice,
 )
+from tests.virtually import virtually
 
 RATE = 8_000
 GREETING = "Hello and welcome."
@@ -41,12 +41,7 @@ def held(
     **phone,
 ):
     """A call in which the other party sounds like `heard`; who said what until it ended."""
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            return loop.run_until_complete(_held(heard, keys, direction, lines, acts, agent, phone))
-    finally:
-        loop.close()
+    return virtually(_held(heard, keys, direction, lines, acts, agent, phone))
 
 
 async def _held(heard, keys, direction, lines, acts, agent, phone):

@@ -7,7 +7,7 @@ from openai.types.chat import ChatCompletionChunk
 from agent.llm.answer_stream import Deadlines, WithWrittenCalls
 from agent.llm.calls import CallReader
 from agent.llm.fallback import FallbackSettings
-from agent.virtual_time import VirtualLoop
+from tests.virtually import virtually
 
 PATIENCE = FallbackSettings(answer_s=10.0, stall_s=5.0)
 BOOK = '{"name": "book", "arguments": {"guests": 4}}'
@@ -55,13 +55,7 @@ def read(stream):
             return True
         return False
 
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            was_late = loop.run_until_complete(collect())
-    finally:
-        loop.close()
-    return chunks, was_late
+    return chunks, virtually(collect())
 
 
 def text_of(chunks):

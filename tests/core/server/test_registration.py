@@ -7,7 +7,7 @@ from itertools import pairwise
 from agent.errors import RetryError
 from agent.server.telephone import _stay_registered
 from agent.transports.sip.registration import RefusedError
-from agent.virtual_time import VirtualLoop
+from tests.virtually import virtually
 
 AWAY, REFUSED = RetryError("does not answer"), RefusedError("403")
 
@@ -37,12 +37,7 @@ def waits(registrar, lasting_s):
             async with asyncio.timeout(lasting_s):
                 await _stay_registered(registrar, "sip:pbx", 600)
 
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            loop.run_until_complete(ask())
-    finally:
-        loop.close()
+    virtually(ask())
     return [round(after - before) for before, after in pairwise(registrar.asked_s)]
 
 

@@ -20,7 +20,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from agent.transports.line import LineTransport, Told
 from agent.transports.phone.call import Call, CallFacts, Capabilities, Sound
-from agent.virtual_time import VirtualLoop
+from tests.virtually import virtually
 
 RATE, PACKET_S = 8_000, 0.02
 
@@ -110,15 +110,6 @@ class Bench:
             await self.worker.queue_frame(packet(number))
 
 
-def virtually(test):
-    loop = VirtualLoop()
-    try:
-        with loop.virtual():
-            loop.run_until_complete(test())
-    finally:
-        loop.close()
-
-
 @pytest.mark.parametrize("away_s", [3.0, 12.0, 300.0])
 def test_speech_goes_on_after_a_hold_however_long_it_was(away_s):
     async def test():
@@ -133,7 +124,7 @@ def test_speech_goes_on_after_a_hold_however_long_it_was(away_s):
             await asyncio.sleep(1.0)
             assert bench.line.taken == [1, 2, 3, 4, 5, 6]
 
-    virtually(test)
+    virtually(test())
 
 
 def test_a_conversation_ends_though_its_line_takes_nothing():
@@ -146,7 +137,7 @@ def test_a_conversation_ends_though_its_line_takes_nothing():
             await asyncio.wait_for(bench.running, 30)
             assert bench.line.is_left
 
-    virtually(test)
+    virtually(test())
 
 
 def test_what_was_said_before_the_end_is_sent_however_long_it_takes():
@@ -159,7 +150,7 @@ def test_what_was_said_before_the_end_is_sent_however_long_it_takes():
             assert bench.line.taken == [*numbers, 0], "and a little silence behind it"
             assert bench.line.is_left
 
-    virtually(test)
+    virtually(test())
 
 
 def test_who_stops_without_saying_so_has_stopped_all_the_same():
@@ -175,7 +166,7 @@ def test_who_stops_without_saying_so_has_stopped_all_the_same():
             await asyncio.sleep(0.1)
             assert bench.line.taken == [1, 2, 3]
 
-    virtually(test)
+    virtually(test())
 
 
 def test_speech_goes_on_while_keys_are_pressed():
@@ -190,7 +181,7 @@ def test_speech_goes_on_while_keys_are_pressed():
             await asyncio.sleep(1.0)
             assert bench.line.pressed == ["123"]
 
-    virtually(test)
+    virtually(test())
 
 
 def test_what_a_caller_says_is_read_in_order_however_far_we_are_behind():
@@ -210,4 +201,4 @@ def test_what_a_caller_says_is_read_in_order_however_far_we_are_behind():
             ]
             assert heard == [b"\x01\x02\x03", "key", b"\x04"]
 
-    virtually(test)
+    virtually(test())
