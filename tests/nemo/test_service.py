@@ -1,5 +1,9 @@
 """The whole service as a user runs it, with NeMo in its worker."""
 
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +13,8 @@ from tests.parakeet import client as native_client
 from tests.parakeet import server as asr_server
 from tests.parakeet.client import NativeClient
 from tests.parakeet.server import AsrServer, wav
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +88,30 @@ async def test_sixteen_callers_at_once_in_real_time(serve):
     assert (found["utterances"], found["different"], found["empty"]) == (16, 0, 0)
     assert found["partial_lag"]["count"] >= 16
     assert found["slots_leaked"] == 0
+
+
+def test_the_readmes_command_with_what_is_here(serve, checkpoints, tmp_path):
+    """All but its checkpoint, its GPU and its network; `make parakeet` has run before this."""
+    prepare, command = re.findall(r"`(make parakeet) && (.*?)`", README)[0]
+    key, program, name, *options = shlex.split(command)
+    assert (prepare, program, name) == (
+        "make parakeet",
+        ".venv-parakeet/bin/duplex",
+        "asr-server",
+    )
+    here = {"--model": str(checkpoints["tdt"]), "--device": "cpu", "--host": "127.0.0.1"}
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    assert given.keys() == here.keys()
+    options = [part for pair in here.items() for part in pair]
+    server = AsrServer(*options, "--engine", "nemo", folder=tmp_path, env=dict([key.split("=")]))
+    try:
+        server.wait_ready()
+        text = "turn off the kitchen light"
+        files = {"file": wav(quiet(text))}
+        form = {"model": "whisper-1"}
+        ask = "/v1/audio/transcriptions"
+        assert server.http.post(ask, files=files, data=form).status_code == 401
+        server.http.headers["Authorization"] = f"Bearer {key.partition('=')[2]}"
+        assert server.http.post(ask, files=files, data=form).json()["text"] == text
+    finally:
+        server.stop()

@@ -46,6 +46,9 @@ def test_every_command_is_known_to_this_test():
         "python -m benchmarks.capacity",
         "duplex --config agent.yaml serve",
         "duplex models fetch moonshine-tiny-en",
+        # tests/nemo/test_service.py
+        "make parakeet && DUPLEX_ASR_KEYS=SECRET .venv-parakeet/bin/duplex asr-server "
+        "--host 0.0.0.0 --model nvidia/parakeet-tdt-0.6b-v2 --device cuda",
     }
 
 
