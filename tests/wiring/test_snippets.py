@@ -44,7 +44,7 @@ def of(*kinds):
 
 def test_every_snippet_is_of_a_kind_that_is_looked_at():
     assert {snippet.values[0] for snippet in SNIPPETS} <= {
-        "", "sh", "console", "python", "yaml", "json",
+        "", "sh", "console", "python", "yaml", "json", "nginx",
     }  # fmt: skip
     assert len(SNIPPETS) >= 20
 

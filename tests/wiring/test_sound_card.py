@@ -91,6 +91,8 @@ def test_a_question_into_the_microphone_is_answered_from_the_loudspeaker(cables,
             "PULSE_SOURCE": "microphone.monitor",
             "PULSE_SINK": "loudspeaker",
             "DUPLEX_AGENT__GREETING": "Good morning.",
+            # Whoever does not end shows where he stands.
+            "PYTHONFAULTHANDLER": "1",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -106,5 +108,5 @@ def test_a_question_into_the_microphone_is_answered_from_the_loudspeaker(cables,
     finally:
         ears.close()
         if agent.poll() is None:
-            agent.kill()
+            agent.send_signal(signal.SIGABRT)
             print(agent.communicate()[0])
