@@ -9,7 +9,7 @@ class Stage(FrameProcessor):
 
     Pipecat tells observers of every hand-over, and writes a line of it for its most detailed log,
     whether or not anybody observes or reads: a seventh of what a call costs. Here that is done only
-    where somebody observes. Subclasses write nothing of it.
+    where somebody observes.
     """
 
     _observer: object = None
