@@ -51,11 +51,7 @@ def test_a_question_is_answered_through_an_exchange(exchange, tmp_path, number):
     question = dialogue(1.0, "What is the capital of France?", ANSWER_S, rate=RATE)
     peer = Baresip(tmp_path / "b", telephone_wav(tmp_path / "question.wav", question))
     try:
-        peer.command("dial", f"sip:{number}@127.0.0.1:{pbx.port}")
-        peer.event("CALL_ESTABLISHED")
-        time.sleep(len(question) / RATE)
-        peer.command("hangup")
-        peer.event("CALL_CLOSED")
+        peer.call(f"sip:{number}@127.0.0.1:{pbx.port}", len(question) / RATE)
     finally:
         peer.stop()
     assert "paris" in transcribe(peer.recording()), server.log()

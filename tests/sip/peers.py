@@ -152,6 +152,14 @@ class Baresip(Program):
         body = json.dumps({"command": name, "params": parameters}).encode()
         self._control.sendall(f"{len(body)}:".encode() + body + b",")
 
+    def call(self, uri: str, lasting_s: float) -> None:
+        """Call, stay on the line for so long, and hang up."""
+        self.command("dial", uri)
+        self.event("CALL_ESTABLISHED")
+        time.sleep(lasting_s)
+        self.command("hangup")
+        self.event("CALL_CLOSED")
+
     def press(self, key: str) -> None:
         """Press a key, and let it go."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as console:

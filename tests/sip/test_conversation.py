@@ -77,11 +77,7 @@ def test_baresip_asks_and_is_answered(server, port, question, tmp_path, codec):
     wav = telephone_wav(tmp_path / "question.wav", question, opus=is_opus)
     peer = Baresip(tmp_path / "b", wav, **(BARESIP_OPUS if is_opus else {}))
     try:
-        peer.command("dial", f"sip:duplex@127.0.0.1:{port}")
-        peer.event("CALL_ESTABLISHED")
-        time.sleep(len(question) / RATE)
-        peer.command("hangup")
-        peer.event("CALL_CLOSED")
+        peer.call(f"sip:duplex@127.0.0.1:{port}", len(question) / RATE)
     finally:
         peer.stop()
     assert heard_in(server, codec)
